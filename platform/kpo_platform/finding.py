@@ -39,7 +39,9 @@ class Fix:
     """Who must act, if it is not the author of the task, such as ``the platform team``."""
 
     def __str__(self) -> str:
-        return self.text
+        """The text, and for whom it is if that is not the author of the task."""
+        is_told = not self.text or self.who in self.text
+        return self.text if is_told else f"For {self.who}: {self.text}"
 
 
 @dataclass(frozen=True)

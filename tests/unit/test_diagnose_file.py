@@ -95,7 +95,7 @@ def test_missing_secret_is_found_before_the_pod_is_created(diagnose: Any):
     assert (result.code, result.out) == (
         1,
         MISSING.format(name="report") + '    seen  containers[base].envFrom refers to Secret "settings"\n'
-        "    fix   Correct env_from, or create it; standard input is lines KEY=VALUE:\n"
+        "    fix   Correct env_from, or create it (type lines KEY=VALUE and then Ctrl-D):\n"
         "    $     kubectl -n team-alpha create secret generic settings --from-env-file=/dev/stdin\n"
         "    code  KPO-STA101: docs/troubleshooting.md#kpo-sta101\n",
     )
@@ -130,8 +130,8 @@ def test_without_the_right_to_create_pods_the_rest_is_checked(diagnose: Any, clu
     result = diagnose(POD)
     assert (result.code, result.out.splitlines()[0], result.out.splitlines()[-1]) == (
         1,
-        '✗ Pod team-alpha/report: The quota "q" of team-alpha has no room for the pod: 1 of 1 pods are used, and the '
-        "pod requests 1 more",
+        '✗ Pod team-alpha/report: The quota "q" of team-alpha has no room for the pod: pods 1 of 1 used, and the '
+        "pod needs 1 more",
         "? Pod team-alpha/report: could not look at whether the API server accepts the pod: Cannot create pods in "
         f"namespace team-alpha: {denied}. Ask for the rights of rbac/pod-launcher.yaml.",
     )

@@ -69,7 +69,7 @@ def find_first(facts: Facts) -> tuple[str, str]:
             "KPO-END102",
             "A process of the program was killed",
         ),
-        (143, (), "KPO-END103", "The program was told to stop and did (SIGTERM, exit code 143)"),
+        (143, (), "KPO-END103", "The program ended after SIGTERM (exit code 143)"),
         (139, (), "KPO-END104", "The program crashed: it accessed memory that is not its own (SIGSEGV, exit code 139)"),
         (134, (), "KPO-END105", "The program aborted itself (SIGABRT, exit code 134)"),
         (135, (), "KPO-END106", "The program has most probably filled its shared memory"),
@@ -95,13 +95,19 @@ def find_first(facts: Facts) -> tuple[str, str]:
         ),
         (126, (), "KPO-END108", "The command cannot be executed (exit code 126)"),
         (1, ("exec /app/job: exec format error",), "KPO-END110", 'The node cannot execute the file "/app/job"'),
+        (1, ("OSError: [Errno 8] Exec format error: '/tmp/x'",), "KPO-END110", "The node cannot execute the file ("),
         (
             126,
             ("bash: ./a: cannot execute binary file: Exec format error",),
             "KPO-END110",
             "The node cannot execute the",
         ),
-        (1, ("numpy: Unable to allocate 8. GiB for an array",), "KPO-END112", "The program got no more memory: numpy"),
+        (
+            1,
+            ("numpy: Unable to allocate 8. GiB for an array",),
+            "KPO-END112",
+            "The program could not get more memory: numpy",
+        ),
     ],
 )
 def test_exit_code_and_log_tell_the_cause(code: int, log: tuple[str, ...], expected: str, text: str):
@@ -175,6 +181,8 @@ def test_termination_message_stands_in_for_the_log():
         ("PermissionError: [Errno 13] Permission denied: '/a'", "user of the pod"),
         ("ModuleNotFoundError: No module named 'pandas'", "Install the module"),
         ("job: error: unrecognized arguments: --day", "arguments"),
+        ("ledger: upload failed", "Correct the program or its arguments; its log tells more."),
+        ("10 rows read", "That is the last line of its log: look there for the cause."),
     ],
 )
 def test_known_error_has_its_own_fix(line: str, hint: str):
@@ -256,7 +264,7 @@ def test_program_that_is_started_again_is_told_by_its_former_end():
     assert (cause.finding.code, cause.finding.severity) == ("KPO-END101", "error")
     (again,) = diagnose(repeat("2026-11-30T10:00:10Z", 1, RUNNING)).causes
     assert (again.finding.code, again.finding.severity, again.outlook) == ("KPO-END101", "warning", "waits")
-    assert again.finding.cause.endswith("; it was started again (1 times by now)")
+    assert again.finding.cause.endswith("; Kubernetes has started it again (1 time)")
     assert diagnose(repeat("2026-11-30T12:00:10Z", 4, RUNNING)).causes == ()
 
 

@@ -24,7 +24,7 @@ INVALID = 'Pod "report" is invalid: '
             "equal to cpu limit of 1",
             build_spec({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
             'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
-            "Request at most 1 of cpu in container_resources, or raise the limit.",
+            "Request at most cpu 1 in container_resources, or raise the limit.",
             {"containers": [{"name": "base", "resources": {"requests": {"cpu": "1"}}}]},
         ),
         (
@@ -60,7 +60,7 @@ INVALID = 'Pod "report" is invalid: '
             'strict decoding error: unknown field "spec.nodeSelecter"',
             {},
             "it has the field spec.nodeSelecter, which Kubernetes does not know",
-            "Correct or remove it: pod_override.",
+            "Correct or remove it in pod_override.",
             None,
         ),
         (

@@ -42,8 +42,9 @@ def test_missing_secret_of_a_volume_can_be_created_with_its_key():
         "Secret team-alpha/login",
     )
     assert str(cause) == (
-        'Secret "login" does not exist in team-alpha (FailedMount). Correct volumes ("creds"), or create it; standard '
-        "input is the value of the key user: kubectl -n team-alpha create secret generic login "
+        'Secret "login" does not exist in team-alpha (FailedMount). Correct the volume "creds" in volumes, or '
+        "create it (type the value of the key user without Enter, and then Ctrl-D twice): "
+        "kubectl -n team-alpha create secret generic login "
         "--from-file=user=/dev/stdin [KPO-VOL117: docs/troubleshooting.md#kpo-vol117]"
     )
 

@@ -146,8 +146,9 @@ def test_timeout_that_the_policy_explains_is_certain_and_gives_the_rule():
     first, *_ = diagnose(fail(TIMEOUT, egress=[])).causes
     assert str(first) == (
         "The program could not connect to 10.0.0.1:5432: the network policy of the team alpha does not allow it. "
-        "Add to teams.alpha.network.egress and upgrade the release: - {to: [{ipBlock: {cidr: 10.0.0.1/32}}], ports: "
-        "[{port: 5432, protocol: TCP}]} [KPO-NET106: docs/troubleshooting.md#kpo-net106]"
+        "For the platform team: Add this rule to teams.alpha.network.egress, and upgrade the release: "
+        "- {to: [{ipBlock: {cidr: 10.0.0.1/32}}], ports: [{port: 5432, protocol: TCP}]} "
+        "[KPO-NET106: docs/troubleshooting.md#kpo-net106]"
     )
     assert (first.is_vague, first.finding.fix.who) == (False, "the platform team")
     assert str(first.finding.object) == "NetworkPolicy team-alpha/team"
@@ -164,7 +165,15 @@ def test_refused_connection_mentions_the_policy_but_stays_vague():
     facts = fail("dial tcp 10.0.0.1:5432: connect: connection refused", egress=[])
     first, *_ = diagnose(facts).causes
     assert (first.finding.code, first.is_vague) == ("KPO-NET104", True)
-    assert "teams.alpha.network.egress" in first.finding.fix.text
+    assert "ask the platform team to add this rule to teams.alpha.network.egress" in first.finding.fix.text
+
+
+def test_rule_for_a_host_outside_of_the_cluster_says_that_it_allows_the_port_on_all_hosts():
+    first, *_ = diagnose(fail("dial tcp data.example.com:443: i/o timeout", egress=[])).causes
+    assert first.finding.fix.text == (
+        "Add this rule (it allows the port on all hosts) to teams.alpha.network.egress, and upgrade the release: "
+        "- {ports: [{port: 443, protocol: TCP}]}"
+    )
 
 
 @pytest.mark.parametrize(

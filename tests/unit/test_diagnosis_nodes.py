@@ -18,8 +18,7 @@ def test_request_above_every_node_names_the_largest_and_a_size_that_fits():
     cause = find_main(facts, CONTROL_PLANE, build_node("near"), build_node("far", cpu="7910m"))
     assert cause.finding.code == "KPO-SCH101"
     assert cause.finding.cause == (
-        "No node is large enough for the pod: it requests 64 of cpu, and the largest node that it can use (far) "
-        "has 7910m"
+        "No node is large enough for the pod: it requests cpu 64, and the largest node that it can use (far) has 7910m"
     )
     size = {"cpu": "1", "memory": "1Gi"}
     assert cause.finding.fix.text.startswith('Use size="large" (cpu 1, memory 1Gi).')
@@ -31,7 +30,7 @@ def test_request_above_every_node_names_the_largest_and_a_size_that_fits():
 def test_request_above_every_node_is_lowered_without_a_contract():
     facts = Facts(pod=pend(count("1 Insufficient memory"), request(memory="100Gi", cpu="1")).pod)
     fix = find_main(facts, build_node("near")).finding.fix
-    assert fix.text.startswith("Set at most memory 3686Mi in container_resources.")
+    assert fix.text.startswith("Set {'requests': {'memory': '3686Mi'}} or less in container_resources.")
     assert fix.patch == {"spec": {"containers": [{"name": "base", "resources": {"requests": {"memory": "3686Mi"}}}]}}
 
 
@@ -162,7 +161,7 @@ def test_message_that_no_longer_fits_the_nodes_is_told_as_old():
     cause = find_main(pend(count("2 node(s) were unschedulable")), build_node("near"))
     assert (cause.finding.code, cause.is_vague) == ("KPO-SCH100", True)
     assert cause.finding.cause.startswith(
-        "The scheduler has not tried again since the nodes have changed; it said: 0/2"
+        "The scheduler has not tried again since the nodes have changed; its last message: 0/2"
     )
 
 

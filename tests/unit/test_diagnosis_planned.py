@@ -88,7 +88,7 @@ def test_missing_secret_is_told_with_its_place_and_fix():
         'Secret "s" does not exist in team-alpha',
         ('containers[base].envFrom refers to Secret "s"',),
     )
-    assert cause.finding.fix.text == "Correct env_from, or create it; standard input is lines KEY=VALUE:"
+    assert cause.finding.fix.text == "Correct env_from, or create it (type lines KEY=VALUE and then Ctrl-D):"
 
 
 def test_missing_pull_secret_is_a_warning_because_the_image_may_need_no_login():
@@ -222,7 +222,7 @@ def test_full_quota_says_what_is_used():
     answers = {**NODES, QUOTAS: answer(quota), RANGES: answer(), ACCOUNT: answer({})}
     (cause,) = diagnose(plan(is_admitted=False), answers).causes
     assert (cause.finding.cause, cause.finding.evidence, cause.outlook) == (
-        'The quota "small" of team-alpha has no room for the pod: 2 of 2 pods are used, and the pod requests 1 more',
+        'The quota "small" of team-alpha has no room for the pod: pods 2 of 2 used, and the pod needs 1 more',
         ("pods: 2 of 2 used",),
         "waits",
     )

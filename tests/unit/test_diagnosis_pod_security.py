@@ -46,7 +46,7 @@ def test_pod_security_violations_are_ended_by_the_security_contexts():
             "host namespaces (hostNetwork=true, hostPID=true)",
             {"hostNetwork": True},
             {"hostNetwork": None, "hostPID": None},
-            "Leave out hostnetwork. Leave out hostPID.",
+            "Leave out hostnetwork. Leave out hostPID of the pod's template or pod_override.",
         ),
         (
             'privileged (container "base" must not set securityContext.privileged=true)',
@@ -93,7 +93,12 @@ def test_pod_security_violations_are_ended_by_the_security_contexts():
             "",
         ),
         ('hostPath volumes (volume "data")', {}, None, 'through a PersistentVolumeClaim instead of volume "data".'),
-        ('new rule (container "base" must not be blue)', {}, None, 'Leave out: container "base" must not be blue.'),
+        (
+            'new rule (container "base" must not be blue)',
+            {},
+            None,
+            'Remove from the pod what violates the level: container "base" must not be blue.',
+        ),
     ],
 )
 def test_each_pod_security_violation_has_a_fix(violation: str, spec: Any, patch: Any, advice: str):
@@ -110,4 +115,6 @@ def test_pod_security_of_the_xcom_sidecar_has_its_own_argument():
     cause = find_cause(
         f'{FORBIDDEN}violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false ({detail})', spec
     )
-    assert "Set xcom_sidecar_container_security_context={'allowPrivilegeEscalation': False}." in cause.finding.fix.text
+    assert cause.finding.fix.text == (
+        "Set xcom_sidecar_container_security_context of the Airflow connection to {'allowPrivilegeEscalation': False}."
+    )

@@ -24,9 +24,8 @@ def test_full_quota_names_what_is_used_and_waits():
             "KPO-ADM101",
             "waits",
             QUOTA,
-            'The quota "team-quota" of team-alpha has no room for the pod: 62Gi of 64Gi limits.memory are '
-            "used, and the "
-            "pod requests 4Gi more; 20 of 20 pods are used, and the pod requests 1 more",
+            'The quota "team-quota" of team-alpha has no room for the pod: limits.memory 62Gi of 64Gi used, '
+            "and the pod needs 4Gi more; pods 20 of 20 used, and the pod needs 1 more",
         )
     ]
 
@@ -43,14 +42,18 @@ def test_full_quota_suggests_the_largest_size_that_fits_now():
     ("team", "advice", "limits"),
     [
         (TEAM, 'Use size="large" (cpu 1, memory 1Gi).', {"cpu": "1", "memory": "1Gi"}),
-        (None, "Set at most memory 2Gi in container_resources.", {"memory": "2Gi"}),
+        (
+            None,
+            "Set {'requests': {'memory': '2Gi'}, 'limits': {'memory': '2Gi'}} or less in container_resources.",
+            {"memory": "2Gi"},
+        ),
     ],
 )
 def test_pod_larger_than_the_whole_quota_never_starts(team: Any, advice: str, limits: dict[str, str]):
     message = f"{EXCEEDED}requested: limits.memory=4Gi, used: limits.memory=0, limited: limits.memory=2Gi"
     cause = find_cause(message, build_spec({"requests": REQUESTS, "limits": REQUESTS}), team=team)
     assert (cause.finding.code, cause.outlook) == ("KPO-ADM102", "final")
-    assert cause.finding.cause.endswith("it requests 4Gi of limits.memory, and the whole quota is 2Gi")
+    assert cause.finding.cause.endswith("it needs limits.memory 4Gi, and the whole quota is 2Gi")
     assert cause.finding.fix.text.startswith(advice)
     assert read_base(cause)["resources"]["limits"] == limits
 
@@ -119,7 +122,7 @@ def test_limit_range_names_the_container_and_both_values():
     spec = build_spec({"limits": {"memory": "1Gi"}})
     spec["initContainers"] = [{"name": "load", "image": IMAGE, "resources": {"limits": {"memory": "8192Mi"}}}]
     cause = find_cause(f"{FORBIDDEN}maximum memory usage per Container is 2Gi, but limit is 8Gi", spec)
-    assert cause.finding.cause.endswith("container load has a limit of 8Gi memory, and the maximum is 2Gi")
+    assert cause.finding.cause.endswith("container load has a memory limit of 8Gi, and the maximum is 2Gi")
     assert cause.finding.fix.patch == {
         "spec": {"initContainers": [{"name": "load", "resources": {"limits": {"memory": "2Gi"}}}]}
     }

@@ -47,9 +47,9 @@ def test_message_is_parsed_into_counted_reasons(message: str, parsed: Any):
 @pytest.mark.parametrize(
     ("message", "code", "text"),
     [
-        (count("1 Insufficient cpu"), "KPO-SCH102", "No node has room for the pod now: it requests 2 of cpu"),
+        (count("1 Insufficient cpu"), "KPO-SCH102", "No node has room for the pod now: it requests cpu 2"),
         (count("1 Insufficient nvidia.com/gpu"), "KPO-SCH102", "No node has room for the pod now: it requests nvidia"),
-        (count("1 Too many pods"), "KPO-SCH104", "The nodes run as many pods as they may"),
+        (count("1 Too many pods"), "KPO-SCH104", "The nodes already run as many pods as they can"),
         (count(f"2 {SELECTOR}"), "KPO-SCH105", "2 of 2 nodes do not match the node selector or affinity of the pod"),
         (
             count(f"2 {TAINT}"),
@@ -70,14 +70,22 @@ def test_message_is_parsed_into_counted_reasons(message: str, parsed: Any):
         (
             count("1 node(s) didn't have free ports for the requested pod ports"),
             "KPO-SCH109",
-            "The ports of the node that the pod takes (hostPort) are taken on 1 of 1 nodes",
+            "The hostPort of the pod is already in use on 1 of 1 nodes",
         ),
-        (count("1 node(s) didn't match pod affinity rules"), "KPO-SCH110", "1 of 1 nodes run no pod beside which"),
-        (count("1 node(s) didn't match pod anti-affinity rules"), "KPO-SCH111", "1 of 1 nodes run a pod apart from"),
+        (
+            count("1 node(s) didn't match pod affinity rules"),
+            "KPO-SCH110",
+            "1 of 1 nodes do not run the pods beside which",
+        ),
+        (
+            count("1 node(s) didn't match pod anti-affinity rules"),
+            "KPO-SCH111",
+            "1 of 1 nodes run a pod that must not share",
+        ),
         (
             count("1 node(s) didn't satisfy existing pods anti-affinity rules"),
             "KPO-SCH111",
-            "1 of 1 nodes run a pod apart from",
+            "1 of 1 nodes run a pod that must not share",
         ),
         (
             count("1 node(s) didn't match pod topology spread constraints (missing required label)"),
@@ -113,7 +121,7 @@ def test_host_port_is_removed_by_the_patch():
         {"containers": [{"name": "base", "image": IMAGE, "ports": ports}]},
     )
     cause = find_main(facts)
-    assert "(hostPort 8080)" in cause.finding.cause
+    assert "hostPort 8080 of the pod" in cause.finding.cause
     assert cause.finding.fix.patch == {
         "spec": {"containers": [{"name": "base", "ports": [{"containerPort": 80, "hostPort": None}]}]}
     }

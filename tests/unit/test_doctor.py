@@ -122,11 +122,11 @@ WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret 
 CRASHED = {"exitCode": 1, "reason": "Error", "message": "no  database\n"}
 MISSING = (
     'Secret "fernet" does not exist in airflow (CreateContainerConfigError). Correct env_from or env_vars, or create '
-    "it; standard input is lines KEY=VALUE: kubectl -n airflow create secret generic fernet "
+    "it (type lines KEY=VALUE and then Ctrl-D): kubectl -n airflow create secret generic fernet "
     "--from-env-file=/dev/stdin [KPO-STA101: docs/troubleshooting.md#kpo-sta101]"
 )
 FAILURE = (
-    "The program failed with exit code 1: no database. Correct the program. "
+    "The program failed with exit code 1: no database. That is the last line of its log: look there for the cause. "
     "[KPO-END111: docs/troubleshooting.md#kpo-end111]"
 )
 SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
@@ -164,7 +164,7 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
                 ]
             },
             "; No node has room for the pod now: it requests cpu (Unschedulable). Wait until other pods have ended, or "
-            "use a smaller size or less container_resources; if it lasts, ask the platform team for nodes. "
+            "use a smaller size or smaller container_resources; if it lasts, ask the platform team for nodes. "
             "[KPO-SCH102: docs/troubleshooting.md#kpo-sch102]",
         ),
         ({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "PodInitializing"}}}]}, ""),

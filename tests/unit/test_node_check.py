@@ -136,7 +136,7 @@ def test_pull_message_of_a_node_is_parsed(message: str, answer: LoginStatus):
         (
             "dial tcp: lookup elsewhere.test on 10.96.0.10:53: no such host",
             "The node cannot resolve the name of registry elsewhere.test (ErrImagePull). Correct the registry in the "
-            "name of the image; if it is right, check the DNS of the nodes. "
+            "name of the image; if it is right, the platform team checks the DNS of the nodes. "
             "[KPO-IMG111: docs/troubleshooting.md#kpo-img111]",
         ),
         ("never seen", "The image elsewhere.test/kpo-platform/login-check:none cannot be pulled: never seen"),
@@ -168,7 +168,7 @@ def test_pod_that_has_no_node_says_why_with_a_code(
     patch_name_resolution(monkeypatch)
     node_cluster = ClusterWithNode(cluster.platform, "", {"phase": "Pending", "conditions": [condition]})
     result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    reason = "1 of 1 nodes are cordoned, and take no new pods (Unschedulable). Allow new pods there again:"
+    reason = "1 of 1 nodes are cordoned, and take no new pods (Unschedulable). For the platform team: Find them"
     assert (result.code, f"not checked from a node: {reason}" in result.out) == (0, True), result.out
 
 
@@ -180,6 +180,6 @@ def test_refused_pod_says_why_with_a_code(
     node_cluster = ClusterWithNode(cluster.platform, "")
     node_cluster.refusal = status(403, message)
     result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    reason = 'The quota "q" of team-alpha has no room for the pod: 2 of 2 pods are used, and the pod requests 1 more'
+    reason = 'The quota "q" of team-alpha has no room for the pod: pods 2 of 2 used, and the pod needs 1 more'
     assert (result.code, f"not checked from a node: {reason}" in result.out, node_cluster.pods) == (0, True, [])
     assert "[KPO-ADM101: docs/troubleshooting.md#kpo-adm101]" in result.out

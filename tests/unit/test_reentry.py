@@ -30,7 +30,8 @@ STATES: dict[str, dict[str, Any]] = {
 """Pods as the task finds them when it comes back."""
 
 FAILED = (
-    "AirflowException: The program failed with exit code 3: three. Correct the program. [KPO-END111: "
+    "AirflowException: The program failed with exit code 3: three. That is the last line of its log: look there for "
+    "the cause. [KPO-END111: "
     f"docs/troubleshooting.md#kpo-end111] Pod: {NAME}."
 )
 OUT_OF_MEMORY = 'AirflowException: The program ran out of memory: container "base" was killed'
@@ -197,7 +198,7 @@ def test_image_that_can_never_be_pulled_fails_the_task_at_once(deferred: TaskPro
     deferred.pods.set_status(pod("Pending", never)["status"])
     assert deferred.resume("error", _redefer_count=count) == (
         "PodLaunchFailedException: The image busybox:1.35 is not on the node, and its pull policy is Never "
-        "(ErrImageNeverPull). Set image_pull_policy to IfNotPresent. [KPO-IMG102: "
+        '(ErrImageNeverPull). Set image_pull_policy="IfNotPresent". [KPO-IMG102: '
         f"docs/troubleshooting.md#kpo-img102] Pod: {NAME}."
     )
     assert deferred.pods.changes == ["delete"]

@@ -80,7 +80,8 @@ def test_failed_program_exits_with_1_and_shows_its_last_output(run: Any, pods: P
     assert json.loads(result.out) == {
         "pod": {"namespace": "team-alpha", "name": pods.name},
         "state": "failed",
-        "why": "The program failed with exit code 3: no such table. Correct the program. [KPO-END111: "
+        "why": "The program failed with exit code 3: no such table. That is the last line of its log: look there for "
+        "the cause. [KPO-END111: "
         f"docs/troubleshooting.md#kpo-end111] Pod: {pods.name}.",
         "result": None,
     }
@@ -184,7 +185,8 @@ def test_pod_that_does_not_start_in_time_is_explained(run: Any, pods: Pods):
     assert (result.code, pods.pod) == (3, None)
     assert result.out == (
         f'✗ team-alpha/{pods.name}: late. Timed out. Secret "settings" does not exist in team-alpha '
-        "(CreateContainerConfigError). Correct env_from or env_vars, or create it; standard input is lines KEY=VALUE: "
+        "(CreateContainerConfigError). Correct env_from or env_vars, or create it (type lines KEY=VALUE and "
+        "then Ctrl-D): "
         "kubectl -n team-alpha create secret generic settings --from-env-file=/dev/stdin "
         "[KPO-STA101: docs/troubleshooting.md#kpo-sta101]\n"
     )
@@ -195,6 +197,7 @@ def test_failed_program_of_a_stock_operator_is_explained(run: Any, pods: Pods):
     result = run("stock")
     assert (result.code, result.out) == (
         1,
-        f"✗ team-alpha/{pods.name}: failed. The program failed with exit code 3: no such table. Correct the program. "
+        f"✗ team-alpha/{pods.name}: failed. The program failed with exit code 3: no such table. That is the last line "
+        "of its log: look there for the cause. "
         "[KPO-END111: docs/troubleshooting.md#kpo-end111]\n",
     )

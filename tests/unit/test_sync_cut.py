@@ -21,7 +21,9 @@ from unit.support.task_process import StartTask, Store
 ONCE = 2
 """Lines of the ledger, in which a program starts and ends."""
 
-EXIT_3_WITHOUT_LOG = EXIT_3.replace(": hello. Correct the program", ". Look for the cause in its log")
+EXIT_3_WITHOUT_LOG = EXIT_3.replace(
+    ": hello. That is the last line of its log: look there for the cause", ". Look for the cause in its log"
+)
 
 
 def interrupt(cluster: Cluster, at_s: float) -> None:

@@ -117,15 +117,17 @@ def test_refusal_says_neither_headers_nor_body():
         (
             403,
             'User "a" cannot create resource "pods"',
-            "The account a cannot create pods in namespace team-alpha (HTTP 403). Add the namespace to the chart's "
-            "teams, or, in the namespace of a team, bind its Role pod-launcher: kubectl -n team-alpha create "
+            "The account a cannot create pods in namespace team-alpha (HTTP 403). Correct namespace; or the "
+            "platform team adds it to the chart's teams or, in that of a team, binds its Role pod-launcher: "
+            "kubectl -n team-alpha create "
             "rolebinding pod-launcher-a --role=pod-launcher --user=a [KPO-ADM111: docs/troubleshooting.md#kpo-adm111]",
         ),
         (
             401,
             "Unauthorized",
-            "The API server rejects the credentials of the task: they are invalid or have expired (HTTP 401). Renew "
-            'the credentials of the Airflow connection "k8s_default". [KPO-ADM118: docs/troubleshooting.md#kpo-adm118]',
+            "The API server rejects the credentials of the task: they are invalid or have expired (HTTP 401). For "
+            'the platform team: Renew the credentials of the Airflow connection "k8s_default".'
+            " [KPO-ADM118: docs/troubleshooting.md#kpo-adm118]",
         ),
         (
             422,

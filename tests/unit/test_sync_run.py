@@ -187,7 +187,7 @@ def test_failed_init_container_is_named(fake_cluster: Cluster, start_task: Start
     task = start_task(pod_override={"spec": {"initContainers": [{"name": "fetch", "image": "fetch:1"}]}})
     run = task.run()
     assert run.outcome == (
-        'AirflowException: Init container "fetch" failed with exit code 4, so the program did not start (Error). '
+        'AirflowException: Init container "fetch" failed with exit code 4, so the program did not start. '
         f"Correct init_containers; its log tells more: kubectl -n team-alpha logs {task.pod} -c fetch [KPO-STA126: "
         f"docs/troubleshooting.md#kpo-sta126] Pod: {task.pod}."
     )

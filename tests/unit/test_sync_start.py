@@ -180,7 +180,7 @@ def test_unknown_problem_with_an_image_fails_the_task_after_the_grace(
     task = start_task()
     run = task.run()
     cause = (
-        "The image busybox:1.35 cannot be pulled (ErrImagePull). Correct the image, or ask the platform team about its "
+        "The image busybox:1.35 cannot be pulled (ErrImagePull). Correct image, or ask the platform team about its "
         "registry. [KPO-IMG100: docs/troubleshooting.md#kpo-img100]"
     )
     assert run.outcome == f"PodLaunchFailedException: {cause} Pod: {task.pod}."

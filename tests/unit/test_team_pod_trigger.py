@@ -91,8 +91,8 @@ def test_image_that_can_never_be_pulled_is_left_to_the_worker():
     assert (event["status"], event[CANNOT_START], event["message"]) == (
         "error",
         True,
-        'The image name "python:3.12" is not valid (InvalidImageName). Correct it: registry/repository:tag, in lower '
-        "case, such as registry.example.com/team/job:1.2. [KPO-IMG101: docs/troubleshooting.md#kpo-img101]",
+        'The image name "python:3.12" is not valid (InvalidImageName). Correct image: registry/repository:tag, in '
+        "lower case, such as registry.example.com/team/job:1.2. [KPO-IMG101: docs/troubleshooting.md#kpo-img101]",
     )
 
 

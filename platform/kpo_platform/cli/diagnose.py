@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from kpo_platform.cli.dag_options import convert_usage_errors
 from kpo_platform.cli.diagnosis_output import PodDiagnosis, build_json, build_junit, build_sarif, format_diagnoses
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.options import Cluster, cluster_options
+from kpo_platform.cli.options import Cluster, cluster_options_for
 from kpo_platform.cli.output import format_count, style_lines, write_message
 from kpo_platform.cli.pod_files import PodFile, read_pod_file
 from kpo_platform.contract import Contract
@@ -90,7 +90,11 @@ class Selection:
 )
 @click.option("--watch", is_flag=True, help="Repeat every 2 seconds until the pods have ended or run.")
 @click.option(
-    "--release-namespace", metavar="NAME", default="airflow", show_default=True, help="Namespace of the release."
+    "--release-namespace",
+    metavar="NAME",
+    default="airflow",
+    show_default=True,
+    help="Namespace of the release, where the contract is.",
 )
 @click.option(
     "-o",
@@ -100,7 +104,7 @@ class Selection:
     show_default=True,
     help="Output format.",
 )
-@cluster_options
+@cluster_options_for(300, "Namespace of POD; with -f, of the pods that name none.")
 def command(
     cluster: Cluster,
     pod: str | None,

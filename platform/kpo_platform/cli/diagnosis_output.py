@@ -72,8 +72,7 @@ def _format_causes(found: PodDiagnosis) -> Iterator[tuple[str, str | None]]:
         yield sanitize(f"✗ {found}: {finding.cause}"), "red"
         for text in finding.evidence:
             yield f"    seen  {sanitize(text)}", None
-        who = f" ({finding.fix.who})" if finding.fix.who else ""
-        yield f"    fix   {sanitize(finding.fix.text)}{who}", None
+        yield f"    fix   {sanitize(str(finding.fix))}", None
         for line in finding.fix.commands:
             yield f"    $     {sanitize(line)}", None
         yield f"    code  {finding.code}: docs/troubleshooting.md#{finding.code.lower()}", None

@@ -63,8 +63,10 @@ def cluster_options(command: Callable[..., int]) -> Callable[..., int]:
     return cluster_options_for(300)(command)
 
 
-def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Return ``cluster_options`` with another default timeout."""
+def cluster_options_for(
+    seconds: int, namespace: str = "Namespace of the release."
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return ``cluster_options`` with another default timeout, or another help for the namespace."""
     options = (
         click.option(
             "--kubeconfig",
@@ -72,9 +74,7 @@ def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable
             help="Kubeconfig file.  [default: KUBECONFIG, then ~/.kube/config, then the pod's service account]",
         ),
         click.option("--context", metavar="NAME", help="Context of the kubeconfig.  [default: its current context]"),
-        click.option(
-            "-n", "--namespace", metavar="NAME", default="airflow", show_default=True, help="Namespace of the release."
-        ),
+        click.option("-n", "--namespace", metavar="NAME", default="airflow", show_default=True, help=namespace),
         click.option(
             "--timeout",
             metavar="SECONDS",

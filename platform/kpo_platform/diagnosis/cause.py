@@ -23,6 +23,9 @@ PLATFORM_TEAM = "the platform team"
 """Who acts where the fix lies outside of the task."""
 
 _OUTLOOKS: tuple[Outlook, ...] = ("final", "grace", "waits")
+_SHORTEST_CAUSE = 300
+_PLAIN_REASONS = frozenset({"Completed", "Error", "Failed", "Killing", "Pending"})
+"""Reasons that add nothing to a sentence."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,14 @@ class Cause:
     def __str__(self) -> str:
         """Cause, evidence and fix in one line, as the first line of a task's error."""
         finding = self.finding
-        reason = f" ({self.reason})" if self.reason and self.reason not in finding.cause else ""
+        is_told = not self.reason or self.reason in _PLAIN_REASONS or self.reason in finding.cause
+        reason = "" if is_told else f" ({self.reason})"
         commands = f" {' && '.join(finding.fix.commands)}" if finding.fix.commands else ""
-        sentence = f"{finding.cause}{reason}. {finding.fix}{commands}"
-        return f"{sanitize(sentence, LONGEST_SENTENCE - len(self.reference) - 2)} {self.reference}"
+        advice = f". {finding.fix}{commands}"
+        longest = LONGEST_SENTENCE - len(self.reference) - 2
+        # A long message is cut, not the command after it: half a command does something else.
+        cause = sanitize(f"{finding.cause}{reason}", max(longest - len(advice) - 1, _SHORTEST_CAUSE))
+        return f"{sanitize(f'{cause}{advice}', longest)} {self.reference}"
 
 
 def build_cause(

@@ -14,7 +14,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from unit.support.task_process import Run, StartTask, Task
 
 EXIT_3 = (
-    "AirflowException: The program failed with exit code 3: hello. Correct the program. [KPO-END111: "
+    "AirflowException: The program failed with exit code 3: hello. That is the last line of its log: look there for "
+    "the cause. [KPO-END111: "
     "docs/troubleshooting.md#kpo-end111] Pod: POD."
 )
 """The error of a program whose last line is ``hello``."""

@@ -45,7 +45,7 @@ _KINDS = (
         r"invalid reference format|failed to parse image reference|couldn't parse image",
         "final",
         'The image name "{image}" is not valid',
-        "Correct it: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.",
+        "Correct image: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.",
     ),
     MessageKind(
         "registry-certificate",
@@ -68,14 +68,14 @@ _KINDS = (
         r"no such host|Name or service not known",
         "grace",
         "The node cannot resolve the name of registry {host}",
-        "Correct the registry in the name of the image; if it is right, check the DNS of the nodes.",
+        "Correct the registry in the name of the image; if it is right, the platform team checks the DNS of the nodes.",
     ),
     MessageKind(
         "registry-host",
         r"\blookup \S+|Temporary failure in name resolution",
         "waits",
-        "The node cannot ask for the address of registry {host}: its DNS does not answer",
-        "The node tries again. If it lasts, check the DNS of the nodes.",
+        "The node cannot resolve the name of registry {host}: its DNS does not answer",
+        "The node tries again. If it lasts, the platform team checks the DNS of the nodes.",
         PLATFORM_TEAM,
     ),
     MessageKind(
@@ -83,7 +83,7 @@ _KINDS = (
         r"\b429\b|too ?many ?requests|rate limit",
         "waits",
         "Registry {host} limits the rate of pulls",
-        "The node tries again. Pull from a mirror or with a login to have a higher limit.",
+        "The node tries again. If it lasts, the platform team provides a mirror, or a login with a higher limit.",
         PLATFORM_TEAM,
     ),
     MessageKind(
@@ -107,7 +107,7 @@ _KINDS = (
         r"SignatureValidationFailed|signature (validation|verification) failed|no signature",
         "final",
         "The node refuses the image {image}: it lacks a valid signature",
-        "Sign it as the policy of the nodes requires.",
+        "Sign it as the policy of the nodes requires; the platform team knows the policy.",
     ),
     MessageKind(
         "image-missing",
@@ -122,7 +122,7 @@ _KINDS = (
         r"unexpected status.*\b5\d\d\b|RegistryUnavailable",
         "waits",
         "Registry {host} answers with an error",
-        "The node tries again; if it lasts, look at the registry.",
+        "The node tries again. If it lasts, the platform team checks the registry.",
         PLATFORM_TEAM,
     ),
     MessageKind(
@@ -131,7 +131,7 @@ _KINDS = (
         r"network is unreachable|Client\.Timeout|unexpected EOF|: EOF\b|dial tcp",
         "waits",
         "The node gets no answer from registry {host}",
-        "The node tries again. Check that the registry runs and that the nodes can connect to it.",
+        "The node tries again. The platform team checks that the registry runs and that the nodes can connect to it.",
         PLATFORM_TEAM,
     ),
 )
@@ -167,7 +167,7 @@ def check_pull_secrets(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
         if name and lookup.get("Secret", name, facts.namespace).is_absent:
             signal = Signal("spec", "", f'imagePullSecrets refers to "{name}"')
             hosts = {parse_host(read_text(container.get("image"))) for container in facts.list_containers()}
-            registry = f"--registry-config FILE (a docker login for {' and '.join(sorted(hosts))})"
+            registry = _name_login(" and ".join(sorted(hosts)))
             yield _describe_missing_secret(facts, name, registry, signal, severity="warning")
 
 
@@ -196,7 +196,7 @@ def _describe_static(facts: Facts, signal: Signal) -> Cause:
     else:
         text, rule = f"The image {image} is not on the node, and its pull policy is Never", RULES["image-never"]
         fix = Fix(
-            "Set image_pull_policy to IfNotPresent.",
+            'Set image_pull_policy="IfNotPresent".',
             patch={"spec": {"containers": [{"name": signal.container, "imagePullPolicy": "IfNotPresent"}]}},
         )
     return build_cause(rule, facts.pod_ref, text, signal, fix)
@@ -214,10 +214,10 @@ def _describe_pull(facts: Facts, lookup: Lookup, signal: Signal) -> Cause:
         return build_cause(RULES[kind.name], facts.pod_ref, text, signal, fix, kind.outlook)
     if _FORBIDDEN.search(signal.message):
         text = f"Registry {host} does not let the pod pull the image {image}"
-        fix = Fix("Give the account of the pull secret the right to pull it.", who=PLATFORM_TEAM)
+        fix = Fix("Give the account of the pull secret the right to pull it from the registry.", who=PLATFORM_TEAM)
         return build_cause(RULES["image-access"], facts.pod_ref, text, signal, fix)
     text = f"The image {image} cannot be pulled{f': {signal.message}' if signal.message else ''}"
-    fix = Fix("Correct the image, or ask the platform team about its registry.")
+    fix = Fix("Correct image, or ask the platform team about its registry.")
     return build_cause(RULES["image-unknown"], facts.pod_ref, text, signal, fix, "grace", is_vague=True)
 
 
@@ -225,10 +225,13 @@ def _describe_denial(facts: Facts, lookup: Lookup, signal: Signal, image: str) -
     """Tell a missing login, a missing pull secret and a rejected one apart."""
     host, namespace = parse_host(image), facts.namespace
     names = [read_text(each.get("name")) for each in read_objects(facts.spec.get("imagePullSecrets"))]
-    registry = f"--registry-config FILE (a docker login for {host})"
+    registry = _name_login(host)
     if not names:
         text = f"Registry {host} requires a login for the image {image}, and the pod has no pull secret"
-        fix = f"Correct the name, or set registry.host of the team to {host}, and run platformctl bootstrap {registry}."
+        fix = (
+            "Correct the name of the image; if it is right, the platform team sets registry.host of the team to "
+            f"{host} and runs platformctl bootstrap {registry}."
+        )
         return build_cause(RULES["image-login"], facts.pod_ref, text, signal, Fix(fix, who=PLATFORM_TEAM))
     events = facts.select([_SECRET_EVENT])
     for name in names:
@@ -238,7 +241,7 @@ def _describe_denial(facts: Facts, lookup: Lookup, signal: Signal, image: str) -
     text = (
         f'Registry {host} rejects the login of the pull secret "{names[0]}" for the image {image}, or has no such image'
     )
-    fix = f"Correct the name of the image; if it is right, renew the login with platformctl bootstrap {registry}."
+    fix = f"Correct the name of the image; if it is right, the platform team runs platformctl bootstrap {registry}."
     return build_cause(RULES["image-credentials"], secret, text, signal, Fix(fix, who=PLATFORM_TEAM))
 
 
@@ -246,11 +249,14 @@ def _describe_missing_secret(
     facts: Facts, name: str, registry: str, signal: Signal, evidence: tuple[str, ...] = (), severity: Severity = "error"
 ) -> Cause:
     text = f'The pull secret "{name}" does not exist in {facts.namespace}'
-    fix = Fix(
-        f"Create it with platformctl bootstrap {registry}, or remove it from image_pull_secrets.", who=PLATFORM_TEAM
-    )
+    text_of_fix = "Correct its name in image_pull_secrets or remove it; or the platform team creates it with "
+    fix = Fix(f"{text_of_fix}platformctl bootstrap {registry}.", who=PLATFORM_TEAM)
     rule, secret = RULES["image-secret"], ObjectRef("Secret", name, facts.namespace)
     return build_cause(rule, secret, text, signal, fix, "grace", evidence=evidence, severity=severity)
+
+
+def _name_login(host: str) -> str:
+    return f"--registry-config FILE, with FILE as written by docker login {host}"
 
 
 def _read_image(facts: Facts, signal: Signal) -> str:

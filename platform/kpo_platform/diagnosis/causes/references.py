@@ -16,6 +16,7 @@ from kpo_platform.pod.merge import Json
 _MISSING = re.compile(r'\b(secret|configmap)s? "([^"]+)" not found', re.IGNORECASE)
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 _CREATE = {"Secret": "secret generic", "ConfigMap": "configmap"}
+_TYPE_VALUE = "type the value of the key {} without Enter, and then Ctrl-D twice"
 _CLUSTER_CA = "kube-root-ca.crt"
 
 
@@ -44,14 +45,16 @@ def describe_missing_object(
         fix = Fix("Kubernetes writes it into every namespace; check kube-controller-manager.", who=PLATFORM_TEAM)
         return build_cause(rule, about, text, signal, fix, "waits")
     if lookup.get(kind, name, facts.namespace).found is not None:
-        text = f'{kind} "{name}" did not exist in {facts.namespace} when the node looked, and exists now'
+        text = f'{kind} "{name}" did not exist in {facts.namespace} when the node tried to read it, and exists now'
         return build_cause(rule, about, text, signal, Fix("The node tries again within two minutes."), "waits")
     keys = sorted({key for found, key in _list_references(facts.spec) if found == (kind, name) and key})
-    source, content = "--from-env-file=/dev/stdin", "lines KEY=VALUE" + (f" ({', '.join(keys)})" if keys else "")
+    source = "--from-env-file=/dev/stdin"
+    listed = f" ({', '.join(keys)})" if keys else ""
+    content = f"type lines KEY=VALUE{listed} and then Ctrl-D"
     if len(keys) == 1:
-        source, content = f"--from-file={shlex.quote(keys[0])}=/dev/stdin", f"the value of the key {keys[0]}"
+        source, content = f"--from-file={shlex.quote(keys[0])}=/dev/stdin", _TYPE_VALUE.format(keys[0])
     command = f"kubectl -n {shlex.quote(facts.namespace)} create {_CREATE[kind]} {shlex.quote(name)} {source}"
-    advice = f"Correct {place}, or create it; standard input is {content}:"
+    advice = f"Correct {place}, or create it ({content}):"
     fix = Fix(advice, (command,), who=_find_owner(place))
     return build_cause(rule, about, text, signal, fix, "grace")
 
@@ -68,7 +71,7 @@ def describe_missing_key(facts: Facts, rule: Rule, kind: str, name: str, key: st
     create = f"create {_CREATE[kind]} {shlex.quote(name)} --from-file={shlex.quote(key)}=/dev/stdin"
     namespace = f"-n {shlex.quote(facts.namespace)}"
     command = f"kubectl {namespace} {create} --dry-run=client -o yaml | kubectl {namespace} apply {manager} -f -"
-    advice = f"Correct the key in {place}, or add it; standard input is its value:"
+    advice = f"Correct the key in {place}, or add it ({_TYPE_VALUE.format(key)}):"
     fix = Fix(advice, (command,), who=_find_owner(place))
     return build_cause(rule, ObjectRef(kind, name, facts.namespace), text, signal, fix, "grace")
 

@@ -61,19 +61,22 @@ _ERRORS: tuple[tuple[str, str, str, Fix], ...] = (
         "result-path",
         r"cannot give out|terminationMessagePath",
         "Something has changed the pod at its creation, so that its result cannot be read",
-        Fix("Exempt the team's pods from this change, such as that of a webhook.", who=PLATFORM_TEAM),
+        Fix("Find what changes the team's pods, such as a mutating webhook, and exempt them.", who=PLATFORM_TEAM),
     ),
     (
         "result-right",
         r"\b403\b|[Ff]orbidden",
         "Airflow may not run commands in the pod, so it cannot read the result from the XCom sidecar",
-        Fix('Set rbac.exec for the team; or the author sets xcom="message".', who=PLATFORM_TEAM),
+        Fix('Set xcom="message"; or the platform team sets rbac.exec: true for the team.', who=PLATFORM_TEAM),
     ),
     (
         "result-lost",
         r"lost its container|was deleted before|is not running|no longer has|was lost",
         f"The program succeeded, but container {XCOM_CONTAINER} or the pod was gone before the result was read",
-        Fix('The work is done: mark the task successful, or clear it. xcom="message" needs no sidecar.'),
+        Fix(
+            "The work is done: mark the task successful, or clear it to do the work again. "
+            'xcom="message" needs no sidecar.'
+        ),
     ),
 )
 """Errors of a read: the name in `RULES`, texts, the sentence and the fix."""

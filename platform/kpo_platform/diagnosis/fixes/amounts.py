@@ -104,9 +104,8 @@ def suggest_less(facts: Facts, most: Mapping[str, Decimal], kind: str = "request
     if not name or not values or any(parse_quantity_or_zero(value) <= 0 for value in values.values()):
         return Less()
     where = "container_resources" if name == facts.container else f"the resources of container {name}"
-    listed = ", ".join(f"{resource} {value}" for resource, value in values.items())
     changed = merge_patches(lower_resource(container, each, kind, value) for each, value in values.items())
-    return Less(f"Set at most {listed} in {where}.", patch_containers(facts, {name: {"resources": changed}}))
+    return Less(f"Set {changed} or less in {where}.", patch_containers(facts, {name: {"resources": changed}}))
 
 
 def lower_resource(container: Json, resource: str, kind: str, value: str) -> Json:

@@ -59,8 +59,9 @@ def build_fix(
     doubled = _double(resource, needed, highest)
     patch = _patch(facts, container, {kind: {resource: doubled} for kind in kinds}) if doubled else None
     if facts.team is None or container != facts.program.name:
-        how = ", with size or container_resources" if container == facts.program.name else ""
-        return Fix(f'Raise the limit of {word} of container "{container}"{how}{advice}.', patch=patch)
+        how = ", in container_resources or with a larger size" if container == facts.program.name else ""
+        amount = f" to {doubled}" if doubled else ""
+        return Fix(f'Raise the {word} limit of container "{container}"{amount}{how}{advice}.', patch=patch)
     if choice := _find_larger(facts.team, resource, needed, has_gpu=_has_gpu(facts, container)):
         patch = _patch(facts, container, {kind: {resource: choice.amount} for kind in KINDS})
         return Fix(f'Set size="{choice.name}" ({choice.amount}){advice}.', patch=patch)

@@ -115,7 +115,7 @@ def _describe_dry_run(facts: Facts, signal: Signal) -> Cause | None:
     match = re.search(r'admission webhook "([^"]+)" does not support dry run', signal.message)
     if match is None:
         return None
-    text = f'The admission webhook "{match[1]}" of the cluster cannot be asked by a dry run'
+    text = f'The admission webhook "{match[1]}" of the cluster does not support a dry run'
     fix = Fix("Create the pod to see whether it is accepted.")
     return build_cause(
         RULES["webhook-failed"], facts.pod_ref, text, signal, fix, "waits", is_vague=True, severity="warning"
@@ -151,7 +151,8 @@ def _describe_right(facts: Facts, signal: Signal) -> Cause | None:
     binding = re.sub(r"[^a-z0-9.-]+", "-", f"pod-launcher-{account.rpartition(':')[2]}".lower())
     bind = f"create rolebinding {binding} --role=pod-launcher {shlex.quote(subject)}"
     fix = Fix(
-        "Add the namespace to the chart's teams, or, in the namespace of a team, bind its Role pod-launcher:",
+        "Correct namespace; or the platform team adds it to the chart's teams or, in that of a team, binds its "
+        "Role pod-launcher:",
         (f"kubectl -n {shlex.quote(namespace)} {bind}",),
         who=PLATFORM_TEAM,
     )
@@ -168,7 +169,7 @@ def _describe_namespace(facts: Facts, signal: Signal) -> Cause | None:
     if facts.team is not None and name == facts.team.namespace:
         fix = Fix("The chart creates it: install the chart again with helm upgrade.", who=PLATFORM_TEAM)
     else:
-        text_of_fix = "Correct the namespace of the task or of its Airflow connection, or create it:"
+        text_of_fix = "Correct namespace; or the platform team corrects that of the Airflow connection, or creates it:"
         fix = Fix(text_of_fix, (f"kubectl create namespace {shlex.quote(name)}",), who=PLATFORM_TEAM)
     return build_cause(RULES["namespace-missing"], ObjectRef("Namespace", name), text, signal, fix, "grace")
 

@@ -77,7 +77,7 @@ def _describe_form(facts: Facts, signal: Signal) -> Cause | None:
         fix = Fix(f"Write it as a {match[3]} in {find_argument(facts, path)}.")
     elif match := _UNKNOWN.search(message):
         text = f"The pod is not valid: it has the field {match[1]}, which Kubernetes does not know"
-        fix = Fix(f"Correct or remove it: {find_argument(facts, match[1])}.")
+        fix = Fix(f"Correct or remove it in {find_argument(facts, match[1])}.")
     elif "quantities must match the regular expression" in message:
         wrong = "; ".join(_list_wrong_quantities(facts)) or "a resource has an amount"
         text = f"The pod is not valid: {wrong} that is not a Kubernetes quantity"
@@ -95,7 +95,7 @@ def _fix_error(facts: Facts, error: _Error) -> tuple[str, Json] | None:
         limit = match[2] or limits.get(match[1], "")
         patch = patch_containers(facts, {name: {"resources": {"requests": {match[1]: limit}}}})
         where = "container_resources" if name == facts.program.name else f"container {name}"
-        return f"Request at most {limit} of {match[1]} in {where}, or raise the limit.", patch
+        return f"Request at most {match[1]} {limit} in {where}, or raise the limit.", patch
     if error.kind == "Not found" and "volumeMounts" in error.path:
         volume = error.detail.strip('"]')
         text = f'Add the volume "{volume}" to volumes, for example an empty one, or remove it from volume_mounts.'

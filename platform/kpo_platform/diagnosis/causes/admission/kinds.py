@@ -48,7 +48,7 @@ OF_EXTENSIONS = (
         r"(?P<message>.*)",
         "waits",
         'The admission webhook "{name}" of the cluster does not answer, and without it no pod is created: {message}',
-        "Start its server again{service}, or remove the webhook.",
+        "Start its server again{service}; if the webhook is no longer needed, delete its configuration.",
         PLATFORM_TEAM,
     ),
 )
@@ -118,7 +118,7 @@ KINDS = (
         r"system:anonymous",
         "grace",
         "The API server gets no valid credentials from the task",
-        "Correct the Airflow connection{connection}.",
+        "Correct the credentials of the Airflow connection{connection}.",
         PLATFORM_TEAM,
     ),
     Kind(
@@ -127,7 +127,7 @@ KINDS = (
         r"please try again|too many requests|etcdserver: (?!request is too large)",
         "waits",
         "The API server cannot handle the request now: {message}",
-        "Try again.",
+        "Try again; if it lasts, the platform team checks the API server.",
         PLATFORM_TEAM,
     ),
 )

@@ -135,7 +135,7 @@ def _tell(facts: Facts, spec: Json) -> Iterator[str]:
         elif key == "hostNetwork":
             yield "Leave out hostnetwork."
         elif key != _BY_NAME:
-            yield f"Leave out {key}."
+            yield f"Leave out {key} of the pod's template or pod_override."
     for name, fields in read_object(spec.get(_BY_NAME)).items():
         if "ports" in fields:
             yield f"Leave out hostPort in the ports of container {name}."
@@ -147,7 +147,7 @@ def _find_argument(facts: Facts, name: str) -> str:
     if name == facts.program.name:
         return "container_security_context="
     if name == XCOM_CONTAINER:
-        return "xcom_sidecar_container_security_context="
+        return "xcom_sidecar_container_security_context of the Airflow connection to "
     return f"securityContext of container {name} to "
 
 
@@ -159,7 +159,7 @@ def _format(fields: Mapping[str, Any]) -> str:
 def _advise(name: str, detail: str) -> str:
     if "volume" in name:
         return _STORAGE.format(detail.partition(" uses ")[0] or name)
-    return f"Leave out: {detail or name}."
+    return f"Remove from the pod what violates the level: {detail or name}."
 
 
 def _list_names(facts: Facts) -> list[str]:

@@ -76,13 +76,13 @@ def describe_exceeded(
     about = ObjectRef("ResourceQuota", name, facts.namespace)
     too_large = {each: limited[each] for each in requested if _is_more(requested[each], limited.get(each))}
     if too_large:
-        told = "; ".join(f"{requested[each]} of {each}, and the whole quota is {limited[each]}" for each in too_large)
-        text = f'The pod can never fit into the quota "{name}" of {facts.namespace}: it requests {told}'
+        told = "; ".join(f"{each} {requested[each]}, and the whole quota is {limited[each]}" for each in too_large)
+        text = f'The pod can never fit into the quota "{name}" of {facts.namespace}: it needs {told}'
         less = _suggest_less(facts, {each: parse_quantity_or_zero(value) for each, value in too_large.items()})
         advice = f"{less.text or 'Request less.'} Or ask {PLATFORM_TEAM} for a larger quota."
         return build_cause(RULES["quota-size"], about, text, signal, Fix(advice, patch=less.patch))
     told = "; ".join(
-        f"{used.get(each, '?')} of {limited.get(each, '?')} {each} are used, and the pod requests {value} more"
+        f"{each} {used.get(each, '?')} of {limited.get(each, '?')} used, and the pod needs {value} more"
         for each, value in requested.items()
     )
     text = f'The quota "{name}" of {facts.namespace} has no room for the pod: {told}'
@@ -91,7 +91,7 @@ def describe_exceeded(
     }
     less = _suggest_less(facts, free)
     advice = f"Wait until other pods of the namespace have ended, or ask {PLATFORM_TEAM} for a larger quota."
-    now = f" Less would fit now: {less.text}" if less.patch else ""
+    now = f" A smaller pod would fit now. {less.text}" if less.patch else ""
     return build_cause(RULES["quota-full"], about, text, signal, Fix(advice + now, patch=less.patch), "waits")
 
 
@@ -139,14 +139,12 @@ def _fill(facts: Facts, container: str, resource: str) -> Json:
 
 
 def _tell_values(facts: Facts, container: str, resources: Json) -> str:
-    told = ", ".join(f"{kind} {name} {value}" for kind in resources for name, value in resources[kind].items())
     if container == facts.program.name:
-        return f"Set {told} in container_resources, or use a size with that."
+        return f"Set {resources} in container_resources, or use a size that has this."
     if container == XCOM_CONTAINER:
-        return (
-            f'For {container} set {told} in xcom_sidecar_container_resources of the connection, or use xcom="message".'
-        )
-    return f"Set {told} in container {container}."
+        place = "xcom_sidecar_container_resources of the Airflow connection"
+        return f'For {container} set {resources} in {place}, or use xcom="message".'
+    return f"Set {resources} in the resources of container {container}."
 
 
 def _describe_range(facts: Facts, signal: Signal) -> Cause | None:
@@ -177,7 +175,7 @@ def _find_range_errors(facts: Facts, message: str) -> Iterator[tuple[str, dict[s
                 name: {"resources": change(facts.find_container(name), resource, kind_name, bound)} for name in names
             }
             where = f"container {', '.join(names)}" if names else "a container"
-        has = f"has a {kind} of {value} {resource}" if kind else f"has no {unset} of {resource}"
+        has = f"has a {resource} {kind} of {value}" if kind else f"has no {resource} {unset}"
         yield f"{where} {has}, and the {word} is {bound}", changed
 
 
@@ -192,9 +190,9 @@ def _find_ratio_errors(facts: Facts, message: str) -> Iterator[tuple[str, dict[s
                 changed[read_text(container.get("name"))] = {"resources": {each: {resource: either} for each in KINDS}}
         where = f"container {', '.join(changed)}" if changed else "a container"
         has = (
-            f"has a limit of {resource} that is {float(ratio):g} times its request"
+            f"has a {resource} limit that is {float(ratio):g} times its request"
             if ratio
-            else f"has no {unset} of {resource}"
+            else f"has no {resource} {unset}"
         )
         yield f"{where} {has}, and the maximum ratio is {bound}", changed
 

@@ -20,6 +20,7 @@ from kpo_platform.diagnosis.causes.end.program_log import (
     find_missing_command,
     find_missing_library,
     find_unexecutable_file,
+    has_error,
     read_lines,
 )
 from kpo_platform.diagnosis.causes.run.probe_kill import find_kill, find_recent_end
@@ -35,7 +36,7 @@ from kpo_platform.pod.state import CANNOT_START, ContainerState
 RULES: dict[str, Rule] = {
     "out-of-memory": Rule("KPO-END101", "The program needs no more memory than its limit."),
     "process-kill": Rule("KPO-END102", "No process of the program is killed."),
-    "program-stop": Rule("KPO-END103", "The program ends before it is told to stop."),
+    "program-stop": Rule("KPO-END103", "The program ends before it receives SIGTERM."),
     "segmentation-fault": Rule("KPO-END104", "The program accesses no memory that is not its own."),
     "abort": Rule("KPO-END105", "The program does not abort itself."),
     "shared-memory": Rule("KPO-END106", "The program needs no more shared memory than it has."),
@@ -51,12 +52,14 @@ RULES: dict[str, Rule] = {
 
 _SIGNAL_BASE = 128
 _SHARED_MEMORY = "dshm"
+_WITHOUT_LIMIT = Fix("Set size or container_resources, so that a node with enough memory is chosen.")
 _LINE_ENDS = re.compile(r"(\\r|\r|\^M)['’\":]")
 _HINTS = (
     (r"[Rr]ead-only file system|EROFS", "The file system of the image is read-only: write to a volume."),
     (
         r"[Pp]ermission denied|EACCES|Operation not permitted",
-        "Compare the user of the pod with the owner of the file: write to a volume or a directory of this user.",
+        "The user of the pod lacks this right: write to a volume or a directory of this user, or correct the owner in "
+        "the image.",
     ),
     (r"No space left on device|ENOSPC|[Dd]isk quota exceeded", "Write less, or use a larger volume or size."),
     (
@@ -64,7 +67,7 @@ _HINTS = (
         "Install the module in the image, or correct its name.",
     ),
     (r"No such file or directory|FileNotFoundError|can't open file", "Correct the path, or add the file to the image."),
-    (r"\busage: |unrecognized arguments|invalid (option|choice)", "Correct the arguments of the task."),
+    (r"\busage: |unrecognized arguments|invalid (option|choice)", "Correct cmds or arguments."),
 )
 """Texts of errors, and what helps."""
 
@@ -120,7 +123,7 @@ def _weaken(facts: Facts, cause: Cause) -> Cause:
     statuses = read_objects(read_object(read_object(facts.pod).get("status")).get("containerStatuses"))
     status = next((each for each in statuses if each.get("name") == facts.program.name), {})
     count = read_integer(status.get("restartCount")) or 1
-    text = f"{cause.finding.cause}; it was started again ({count} times by now)"
+    text = f"{cause.finding.cause}; Kubernetes has started it again ({count} time{'s' * (count > 1)})"
     finding = replace(cause.finding, cause=text, severity="warning" if count == 1 else "error")
     return replace(cause, finding=finding, outlook="waits")
 
@@ -136,8 +139,13 @@ def _describe_end(facts: Facts, ended: ContainerState) -> Cause:
     if code == _SIGNAL_BASE + signals.SIGKILL or find_line(CHILD_KILLED, lines):
         return _describe_kill(facts, ended, lines)
     if line := find_line(NO_MEMORY, lines):
-        fix = build_fix(facts, ended.name, "memory", advice=", or use less; a limit of its own may be lower")
-        return _build(facts, ended, lines, "no-memory", f"The program got no more memory: {line}", fix)
+        fix = build_fix(
+            facts,
+            ended.name,
+            "memory",
+            advice=", or use less; a limit of the program itself, such as -Xmx, may be lower",
+        )
+        return _build(facts, ended, lines, "no-memory", f"The program could not get more memory: {line}", fix)
     if code == 126:
         return _describe_unexecutable(facts, ended, lines)
     if code == 127:
@@ -153,7 +161,9 @@ def _build(
     reason = ended.reason or "Error"
     signal = Signal("terminated", reason, clean_line(ended.message), ended.name, exit_code=ended.exit_code)
     evidence = (f"exit code {ended.exit_code}", *(clean_line(line) for line in lines[-3:]))
-    cause = build_cause(RULES[name], facts.pod_ref, text, signal, fix, evidence=evidence, is_vague=is_vague)
+    cause = build_cause(
+        RULES[name], facts.pod_ref, text.rstrip(". "), signal, fix, evidence=evidence, is_vague=is_vague
+    )
     return replace(cause, reason="") if reason == "Error" else cause
 
 
@@ -166,8 +176,7 @@ def _describe_out_of_memory(facts: Facts, ended: ContainerState, lines: Sequence
             facts, ended, lines, "out-of-memory", text, build_fix(facts, ended.name, "memory", advice=", or use less")
         )
     text += " because its node or pod had no memory left; it has no limit of its own"
-    fix = Fix("Set size or container_resources, so that a node with enough memory is chosen.")
-    return _build(facts, ended, lines, "out-of-memory", text, fix)
+    return _build(facts, ended, lines, "out-of-memory", text, _WITHOUT_LIMIT)
 
 
 def _describe_kill(facts: Facts, ended: ContainerState, lines: Sequence[str]) -> Cause:
@@ -176,12 +185,11 @@ def _describe_kill(facts: Facts, ended: ContainerState, lines: Sequence[str]) ->
     if line := find_line(CHILD_KILLED, lines):
         text = f"A process of the program was killed (exit code {ended.exit_code}), most probably because it ran "
         text += f'out of memory; the limit of container "{ended.name}" is {limit or "not set"}: {line}'
-        return _build(
-            facts, ended, lines, "process-kill", text, build_fix(facts, ended.name, "memory", advice=", or use less")
-        )
+        raised = build_fix(facts, ended.name, "memory", advice=", or use less")
+        return _build(facts, ended, lines, "process-kill", text, raised if limit else _WITHOUT_LIMIT)
     text = f"The program was killed (SIGKILL, exit code {ended.exit_code}), and Kubernetes does not say why"
     memory = build_fix(facts, ended.name, "memory")
-    fix = Fix(f"If it or a process that it starts needs much memory: {memory} Otherwise find what kills it.")
+    fix = Fix(f"It or a process that it starts may need more memory. {memory} Otherwise find what kills it.")
     return _build(facts, ended, lines, "process-kill", text, replace(fix, patch=memory.patch), is_vague=True)
 
 
@@ -225,13 +233,21 @@ def _describe_missing_command(facts: Facts, ended: ContainerState, lines: Sequen
 def _describe_signal(facts: Facts, ended: ContainerState, lines: Sequence[str], name: str) -> Cause:
     code = ended.exit_code or 0
     if name == "SIGTERM":
-        text = f"The program was told to stop and did (SIGTERM, exit code {code}), and its pod was not deleted"
-        fix = Fix("Find what stops it: a command such as timeout, another process of its container, or the program.")
+        text = f"The program ended after SIGTERM (exit code {code}), although its pod was not deleted"
+        fix = Fix("Find what sends it: a command such as timeout, another process of its container, or the program.")
         return _build(facts, ended, lines, "program-stop", text, fix, is_vague=True)
     crash = _CRASHES.get(code - _SIGNAL_BASE)
     if crash is None:
         text = f"The program was ended by the signal {name} (exit code {code})"
-        return _build(facts, ended, lines, "program-signal", text, Fix("Find what sends it."), is_vague=True)
+        return _build(
+            facts,
+            ended,
+            lines,
+            "program-signal",
+            text,
+            Fix("Find what sends the signal: the program itself, or another process of its container."),
+            is_vague=True,
+        )
     text = f"The program {crash.text} ({name}, exit code {code})"
     return _build(facts, ended, lines, crash.name, text, Fix(crash.fix))
 
@@ -243,8 +259,14 @@ def _describe_failure(facts: Facts, ended: ContainerState, lines: Sequence[str])
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, line)), "")
     if ended.exit_code == 124 and not hint:
         hint = "124 is the exit code of the command timeout: raise its limit."
-    fix = Fix(hint or ("Correct the program." if line else "Look for the cause in its log."))
+    fix = Fix(hint or (_choose_advice(lines) if line else "Look for the cause in its log."))
     return _build(facts, ended, lines, "program-failure", text, fix, is_vague=True)
+
+
+def _choose_advice(lines: Sequence[str]) -> str:
+    if has_error(lines):
+        return "Correct the program or its arguments; its log tells more."
+    return "That is the last line of its log: look there for the cause."
 
 
 def _correct_line_ends(lines: Sequence[str]) -> Fix | None:

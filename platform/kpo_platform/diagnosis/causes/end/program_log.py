@@ -77,6 +77,11 @@ def find_error_line(lines: Sequence[str]) -> str:
     return clean_line(lines[-1]) if lines else ""
 
 
+def has_error(lines: Sequence[str]) -> bool:
+    """Whether a line tells an error, so that `find_error_line` does not just return the last one."""
+    return _find_exception(lines) is not None or any(_find_last(pattern, lines[-_LAST:]) for pattern in _ERRORS)
+
+
 def find_missing_command(lines: Sequence[str]) -> str:
     """Find the command that a shell has not found; empty if no line names one."""
     return _find_word(_MISSING_COMMAND, lines)

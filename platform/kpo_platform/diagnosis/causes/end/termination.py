@@ -34,24 +34,31 @@ RULES: dict[str, Rule] = {
 }
 """The causes of this module by name."""
 
-_RESTART = "Start it again; TeamPodOperator does so without using a retry."
+_RESTART = "Start the task again; TeamPodOperator does so without using a retry."
+_REPEATED = "If it happens often, ask the platform team."
 _DISRUPTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "pod-deletion": (
         (DELETED, GONE),
-        "Find out who deleted it: a person, a cleanup job or an autoscaler; the audit log of the cluster tells.",
+        "A person, a cleanup job or an autoscaler has deleted it: the platform team finds it in the audit log.",
     ),
-    "container-lost": ((LOST, NOT_STARTED, "Unknown"), ""),
-    "node-lost": (("NodeLost", "DeletionByPodGC", "NodeNotReady"), "If it happens again, check the node."),
+    "container-lost": ((LOST, NOT_STARTED, "Unknown"), _REPEATED),
+    "node-lost": (
+        ("NodeLost", "DeletionByPodGC", "NodeNotReady"),
+        "If it happens again, the platform team checks the node.",
+    ),
     "node-taint": (
         ("DeletionByTaintManager", "TaintManagerEviction", "DeviceTaintManagerEviction", "TaintToleration"),
-        "If the task may run on such nodes, add a toleration.",
+        "If it may run on such nodes, add the taint to tolerations; otherwise ask the platform team.",
     ),
-    "node-pressure": (("Evicted",), ""),
-    "eviction": (("EvictionByEvictionAPI",), "A PodDisruptionBudget can delay the drain of a node."),
-    "node-shutdown": (("NodeShutdown", "Shutdown", "Terminated"), ""),
+    "node-pressure": (("Evicted",), _REPEATED),
+    "eviction": (
+        ("EvictionByEvictionAPI",),
+        "To delay the drain of a node, ask the platform team for a PodDisruptionBudget.",
+    ),
+    "node-shutdown": (("NodeShutdown", "Shutdown", "Terminated"), _REPEATED),
     "preemption": (
         ("Preempted", "PreemptionByScheduler", "Preempting"),
-        "If it happens often, ask for a higher priority_class_name or for more nodes.",
+        "If it happens often, ask the platform team for a higher priority_class_name or more nodes.",
     ),
 }
 """Kinds of disruptions: their names in `RULES`, Kubernetes' reasons, and what else to do."""
@@ -91,7 +98,7 @@ def _describe_disruption(facts: Facts, lookup: Lookup, signal: Signal) -> Cause:
     phrase = phrase.replace("its node", f"its {_name_node(facts)}", 1)
     about = ObjectRef("Node", node) if node and name in _ABOUT_NODE else facts.pod_ref
     detail = f": {sanitize(signal.message, 300)}" if signal.message and name in ("end-unknown", "node-refusal") else ""
-    extra = _DISRUPTIONS[name][1] if name in _DISRUPTIONS else ""
+    extra = _DISRUPTIONS[name][1] if name in _DISRUPTIONS else _REPEATED
     fix = Fix(f"{_RESTART} {extra}".strip(), who=PLATFORM_TEAM)
     text = f"The pod {facts.pod_ref.name} was disrupted by the cluster: {phrase}{detail.rstrip('. ')}"
     return build_cause(RULES[name], about, text, signal, fix, is_vague=name == "end-unknown")
@@ -113,7 +120,7 @@ def _describe_pressure(facts: Facts, signal: Signal) -> Cause:
     text = f"The {_name_node(facts)} was short of {what} and evicted the pod {facts.pod_ref.name}"
     usage = next((each for each in _USAGE.finditer(signal.message) if each[1] == facts.program.name), None)
     if usage is None:
-        fix = Fix(f"{_RESTART} If it happens often, the node has too few resources.", who=PLATFORM_TEAM)
+        fix = Fix(f"{_RESTART} If it happens often, ask the platform team for nodes with more.", who=PLATFORM_TEAM)
         return build_cause(RULES["node-pressure"], facts.pod_ref, text, signal, fix)
     text += f": the program used {usage[2]}, more than its request of {usage[3]}"
     kind: Resource = "memory" if usage[4] == "memory" else "ephemeral-storage"

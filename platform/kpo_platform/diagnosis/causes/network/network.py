@@ -79,8 +79,8 @@ _KINDS = (
         r"UNABLE_TO_GET_ISSUER|ERR_TLS_CERT|cert(ificate)?.has.expired|local issuer|hostname mismatch|unknown CA\b|"
         r"no alternative certificate subject|ssl.*wrong.version.number",
         "failed: the certificate of the host is not accepted",
-        "Add the authority of the certificate to the image, or use the name for which it is made; wrong version number "
-        "means that the host does not speak TLS.",
+        "Add the authority of the certificate to the image, or use the name for which it is made. If the log has "
+        "'wrong version number', the host does not speak TLS on this port.",
     ),
     _Kind(
         "dns-silent",
@@ -88,7 +88,8 @@ _KINDS = (
         r"lookup \S+.*(i/o timeout|try again)|resolving timed out|\[Errno -3\]|contact DNS servers|"
         r"no servers could be reached",
         "failed: the DNS of the cluster did not answer",
-        "Try again. If no name can be resolved, and DNS does not run in kube-system, allow it in network.egress.",
+        "Try again. If no name can be resolved, the platform team allows the DNS in network.egress: by default only "
+        "that in kube-system is allowed.",
         PLATFORM_TEAM,
     ),
     _Kind(
@@ -98,13 +99,13 @@ _KINDS = (
         r"unknown (mysql server )?host|\[Errno -[25]\]|no address associated|failed to lookup address|"
         r"getaddrinfo failed|host not found",
         "failed: the name of the host does not exist",
-        "Correct it; a Service of another namespace needs its namespace, as in db.data.svc.",
+        "Correct the name; a Service of another namespace needs its namespace, as in db.data.svc.",
     ),
     _Kind(
         "host-unreachable",
         r"no route to host|\bEHOSTUNREACH\b|(network|host) is unreachable|\bENETUNREACH\b|\[Errno 1(13|01)\]",
         "failed: the pod has no route to the host",
-        "Check its address, and whether the cluster has a route or a firewall between.",
+        "Check its address; the platform team knows the routes and firewalls of the cluster.",
     ),
     _Kind(
         "connection-refused",
@@ -125,7 +126,7 @@ _KINDS = (
         r"connection reset by peer|\bECONNRESET\b|RemoteDisconnected|connection aborted|"
         r"closed the connection unexpectedly|connection closed by (remote|peer)",
         "was closed by the host",
-        "Check its log, its limits, and the proxies between.",
+        "Check the log and the limits of the host, and the proxies between.",
     ),
 )
 _POLICY_KINDS = ("connection-timeout", "connection-refused", "host-unreachable")
@@ -182,16 +183,21 @@ def _describe(facts: Facts, kind: _Kind, line: str, host: str, port: int | None)
         "terminated", program.reason or "Error", clean_line(line), program.name, exit_code=program.exit_code
     )
     denied = facts.team is not None and kind.name in _POLICY_KINDS and is_denied(facts.team.network.egress, host, port)
-    advice = f"Add to teams.{facts.team_name}.network.egress and upgrade the release: - {build_rule(host, port)}"
+    rule = build_rule(host, port)
+    width = "" if "to: " in rule else " (it allows the port on all hosts)"
+    advice = f"this rule{width} to teams.{facts.team_name}.network.egress, and upgrade the release: - {rule}"
     if denied and kind.name == "connection-timeout":
         about = ObjectRef("NetworkPolicy", "team", facts.namespace)
         text = f"The program could not connect to {target}: the network policy of the team {facts.team_name} does not "
-        cause = build_cause(RULES["network-policy"], about, f"{text}allow it", signal, Fix(advice, who=PLATFORM_TEAM))
+        cause = build_cause(
+            RULES["network-policy"], about, f"{text}allow it", signal, Fix(f"Add {advice}", who=PLATFORM_TEAM)
+        )
         return _drop_reason(cause)
     text = f"The connection of the program to {target} {kind.text}"
     if not host:
         text = f"A connection of the program {kind.text}: {clean_line(line)}".rstrip(". ")
-    fix = f"{kind.fix} The network policy of the team does not allow the connection: {advice}" if denied else kind.fix
+    denial = "The network policy of the team does not allow the connection: ask the platform team to add"
+    fix = f"{kind.fix} {denial} {advice}" if denied else kind.fix
     return _drop_reason(
         build_cause(RULES[kind.name], facts.pod_ref, text, signal, Fix(fix, who=kind.who), is_vague=True)
     )

@@ -78,12 +78,16 @@ def _describe_kill(facts: Facts, container: ContainerState, kill: Kill) -> Cause
         rule, fix = RULES[f"{kill.probe}-probe"], _remove_probe(facts, container.name, field)
     else:
         text = f"The kubelet has killed {what}: {sanitize(kill.signal.message, 300)}"
-        rule, fix = RULES["kill-unknown"], Fix("Look at the events of the pod.")
+        rule, fix = RULES["kill-unknown"], Fix("Look at the events of the pod:", (_describe_command(facts),))
     is_failure = is_program and container.exit_code != 0
     severity: Severity = "error" if is_failure or not facts.program.has_started else "warning"
     outlook: Outlook = "final" if is_failure else "waits"
     about, is_vague = facts.pod_ref, not kill.probe
     return build_cause(rule, about, text.rstrip(". "), kill.signal, fix, outlook, is_vague=is_vague, severity=severity)
+
+
+def _describe_command(facts: Facts) -> str:
+    return f"kubectl -n {shlex.quote(facts.namespace)} describe pod {shlex.quote(facts.pod_ref.name)}"
 
 
 def _count_failures(facts: Facts, container: str, field: str) -> str:
@@ -128,7 +132,10 @@ def _find_silent_node(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
     about = ObjectRef("Node", node) if node else facts.pod_ref
     text = f"The node{f' {node}' if node else ''} of the pod {facts.pod_ref.name} does not answer, so it is not known "
     text += "whether its program still runs"
-    fix = Fix("Wait for the node, or start the task again if the node does not return.", who=PLATFORM_TEAM)
+    fix = Fix(
+        "Wait for the node; if it does not return, start the task again, and ask the platform team to check the node.",
+        who=PLATFORM_TEAM,
+    )
     yield build_cause(RULES["silent-node"], about, text, signal, fix, "waits")
 
 

@@ -147,11 +147,14 @@ def _describe_cordoned(reasons: Reasons) -> Iterator[Told]:
         return
     count = f"{len(names)} of {len(reasons.nodes or ())} nodes" if names else reasons.tell_count("cordoned")
     text = f"{count} are cordoned, and take no new pods{': ' * bool(names)}{join_names(names)}"
-    fix = Fix(
-        "Allow new pods there again:",
-        tuple(f"kubectl uncordon {shlex.quote(name)}" for name in names[:3]),
-        who=PLATFORM_TEAM,
-    )
+    commands = tuple(f"kubectl uncordon {shlex.quote(name)}" for name in names[:3])
+    advice = "When their maintenance is over, allow new pods there again:"
+    if not names:
+        advice, commands = (
+            "Find them (SchedulingDisabled), and run kubectl uncordon with a name:",
+            ("kubectl get nodes",),
+        )
+    fix = Fix(advice, commands, who=PLATFORM_TEAM)
     distance = min((node.distance for node in nodes), default=1)
     yield Told("cordoned", distance, text, fix)
 
@@ -203,21 +206,19 @@ def _describe_ports(facts: Facts, count: str) -> tuple[str, Fix]:
         if ports:
             fields = {"ports": [{**port, "hostPort": None} for port in ports]}
             changes[read_text(container.get("name"))] = fields
-    text = (
-        f"The ports of the node that the pod takes (hostPort{' ' * bool(taken)}{', '.join(taken)}) are taken on {count}"
-    )
+    text = f"The hostPort{' ' * bool(taken)}{', '.join(taken)} of the pod is already in use on {count}"
     fix = "Leave out hostPort in ports, or wait until the pod that has the port has ended."
     return text, Fix(fix, patch=patch_containers(facts, changes) if changes else None)
 
 
 _OTHERS: dict[str, tuple[str, str, Json | None]] = {
     "pod-affinity": (
-        "{count} run no pod beside which the pod must run (podAffinity)",
-        "Start that pod, or correct affinity.",
+        "{count} do not run the pods beside which this pod must run (podAffinity)",
+        "Start those pods, or correct affinity.",
         {"spec": {"affinity": {"podAffinity": None}}},
     ),
     "pod-anti-affinity": (
-        "{count} run a pod apart from which the pod must run, or which must be apart from it (podAntiAffinity)",
+        "{count} run a pod that must not share a node with this pod (podAntiAffinity)",
         "Wait until that pod has ended, or correct affinity.",
         {"spec": {"affinity": {"podAntiAffinity": None}}},
     ),
@@ -226,10 +227,10 @@ _OTHERS: dict[str, tuple[str, str, Json | None]] = {
         "Set whenUnsatisfiable: ScheduleAnyway in topologySpreadConstraints (pod_override), or leave them out.",
         {"spec": {"topologySpreadConstraints": None}},
     ),
-    "nodes-not-ready": ("{count} are not ready", "Look at the nodes: kubectl describe nodes", None),
+    "nodes-not-ready": ("{count} are not ready", "Look at their conditions: kubectl describe nodes", None),
     "node-name": (
         "{count} are not the node that the pod names (nodeName)",
-        "Leave out nodeName.",
+        "Leave out nodeName of the pod's template or pod_override.",
         {"spec": {"nodeName": None}},
     ),
     "devices": (

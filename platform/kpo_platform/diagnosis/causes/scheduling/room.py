@@ -41,7 +41,7 @@ def describe_room(facts: Facts, reasons: Reasons) -> Iterator[Told]:
         yield Told("no-room", nearest, *_describe_full(facts, free))
     if _MANY_PODS in named:
         fix = Fix(f"Wait until other pods have ended, or ask {PLATFORM_TEAM} for more nodes.")
-        yield Told("pod-number", 0, "The nodes run as many pods as they may", fix)
+        yield Told("pod-number", 0, "The nodes already run as many pods as they can", fix)
 
 
 def _describe_large(facts: Facts, resources: list[str], nodes: list[Node]) -> tuple[str, Fix]:
@@ -50,7 +50,7 @@ def _describe_large(facts: Facts, resources: list[str], nodes: list[Node]) -> tu
     for each in resources:
         node = max(nodes, key=lambda node, each=each: node.allocatable.get(each, Decimal(0)))  # type: ignore[misc]
         told.append(
-            f"{format_amount(each, requests[each])} of {each}, and the largest node that it can use ({node.name}) has "
+            f"{each} {format_amount(each, requests[each])}, and the largest node that it can use ({node.name}) has "
             f"{format_amount(each, node.allocatable.get(each, Decimal(0)))}"
         )
     largest = max(nodes, key=lambda node: node.allocatable.get(resources[0], Decimal(0)))
@@ -79,12 +79,12 @@ def _describe_lacking(facts: Facts, resources: list[str]) -> tuple[str, Fix]:
 
 def _describe_full(facts: Facts, resources: list[str]) -> tuple[str, Fix]:
     requests = compute_amounts(facts, "requests")
-    told = [f"{format_amount(each, requests[each])} of {each}" if each in requests else each for each in resources]
+    told = [f"{each} {format_amount(each, requests[each])}" if each in requests else each for each in resources]
     text = f"No node has room for the pod now: it requests {' and '.join(told)}"
     nominated = read_text(read_object(read_object(facts.pod).get("status")).get("nominatedNodeName"))
     if nominated:
         return text, Fix(f"Wait: the scheduler makes room on node {nominated} by ending pods of lower priority.")
     if facts.select(("TriggeredScaleUp", "Nominated")):
         return text, Fix("Wait: a node is being added for it.")
-    advice = "Wait until other pods have ended, or use a smaller size or less container_resources"
+    advice = "Wait until other pods have ended, or use a smaller size or smaller container_resources"
     return text, Fix(f"{advice}; if it lasts, ask {PLATFORM_TEAM} for nodes.")

@@ -181,13 +181,15 @@ def _list_evidence(facts: Facts, reasons: Reasons) -> tuple[str, ...]:
 
 def _describe_unknown(facts: Facts, signal: Signal, unknown: str) -> Cause:
     if signal.reason == "SchedulerError":
-        text, fix = f"The scheduler has an error: {sanitize(unknown, 500)}", Fix("It tries again.", who=PLATFORM_TEAM)
+        text, fix = (
+            f"The scheduler has an error: {sanitize(unknown, 500)}",
+            Fix("It tries again; if it lasts, the platform team reads its log.", who=PLATFORM_TEAM),
+        )
         return build_cause(RULES["scheduler-error"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)
     text = f"No node can take the pod: {sanitize(unknown, 500)}"
     if not unknown:
-        text = (
-            f"The scheduler has not tried again since the nodes have changed; it said: {sanitize(signal.message, 500)}"
-        )
+        text = "The scheduler has not tried again since the nodes have changed; its last message: "
+        text += sanitize(signal.message, 500)
     fix = Fix("Wait, or ask the platform team.")
     return build_cause(RULES["node-unknown"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)
 
@@ -252,6 +254,6 @@ def _find_silent_node(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
 
 def describe_missing_node(name: str, signal: Signal) -> Cause:
     """Describe a node that the pod names and that does not exist."""
-    fix = Fix("Leave out nodeName.", patch={"spec": {"nodeName": None}})
+    fix = Fix("Leave out nodeName of the pod's template or pod_override.", patch={"spec": {"nodeName": None}})
     text = f'The node "{name}" of the pod does not exist'
     return build_cause(RULES["node-name"], ObjectRef("Node", name), text, signal, fix, "grace")

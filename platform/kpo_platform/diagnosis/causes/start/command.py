@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -121,8 +122,9 @@ def _advise(facts: Facts, container: str, command: str) -> Fix:
         return Fix(f"Correct {argument}, or install the command in the image.{hint}")
     new = ["sh", "-c", command] if _SHELL.search(command) else _split(command)
     patch = patch_containers(facts, {container: {field: [*new, *words[1:]]}}) if words else None
-    text = ", ".join(f'"{word}"' for word in new)
-    return Fix(f"A command is a list of words, and no shell reads it: {argument}=[{text}].", patch=patch)
+    rest = ", …" if words[1:] else ""
+    text = f"{json.dumps(new, ensure_ascii=False)[:-1]}{rest}]"
+    return Fix(f"A command is a list of words, and no shell reads it: {argument}={text}.", patch=patch)
 
 
 def _advise_interpreter(facts: Facts, container: str, command: str) -> Fix:
@@ -132,7 +134,8 @@ def _advise_interpreter(facts: Facts, container: str, command: str) -> Fix:
     if not interpreter:
         return Fix(f"{text}, or correct cmds.")
     patch = patch_containers(facts, {container: {field: [interpreter, *words]}}) if words else None
-    return Fix(f'{text}, or call its interpreter: cmds=["{interpreter}", "{command}"].', patch=patch)
+    call = json.dumps([interpreter, command], ensure_ascii=False)
+    return Fix(f"{text}, or call its interpreter: cmds={call}.", patch=patch)
 
 
 def _find_field(facts: Facts, container: str, command: str) -> tuple[str, list[str]]:

@@ -54,14 +54,15 @@ _KINDS = (
         r"(IPs?|addresse?s?|CIDR|range|subnet|pool)\b.* (full|exhausted)|ran out of IP|insufficient .*\bIP",
         "waits",
         "The network of the node has no address left for the pod",
-        "The node tries again. If it lasts, enlarge the address range, or allow fewer pods on a node.",
+        "The node tries again. If it lasts, the platform team enlarges the address range, or allows fewer pods on "
+        "a node.",
     ),
     MessageKind(
         "sandbox-network",
         r"\bcni\b|network (for|plugin|is not ready)|NetworkPlugin|plugin type=|dial unix",
         "waits",
         "The network plugin of the node does not work: {detail}",
-        "The node tries again; if it lasts, look at the pods of the network plugin on this node.",
+        "The node tries again. If it lasts, the platform team checks the pods of the network plugin on this node.",
     ),
 )
 
@@ -74,7 +75,7 @@ def find_sandbox_problems(facts: Facts) -> Iterator[Cause]:
     signal = cut(signal)
     detail = sanitize(signal.message.rpartition("desc = ")[2], 300).rstrip(". ")
     kind, _ = find_kind(_KINDS, signal.message)
-    fix = Fix("The node tries again; if it lasts, look at the node.", who=PLATFORM_TEAM)
+    fix = Fix("The node tries again. If it lasts, the platform team checks the node.", who=PLATFORM_TEAM)
     if kind is None:
         text = f"The node cannot set up the pod: {detail}"
         yield build_cause(RULES["sandbox-unknown"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)

@@ -67,7 +67,7 @@ _KINDS = (
         "final",
         'The image {image} of the container "{name}" runs as root, and the pod must not',
         "Set runAsUser in container_security_context, or USER in the image, to a number other than 0; an image that "
-        "needs root needs podSecurity: baseline of the team.",
+        "needs root needs podSecurity: baseline, which the platform team sets.",
     ),
     MessageKind(
         "start-user-name",
@@ -137,7 +137,7 @@ _KINDS = (
         r"DeadlineExceeded|deadline exceeded|timed? ?out|connection refused|transport is closing|try again|unavailable",
         "waits",
         'The node has not yet started the container "{name}": {detail}',
-        "The node tries again; if it lasts, it is overloaded.",
+        "The node tries again. If it lasts, it is probably overloaded: ask the platform team.",
         PLATFORM_TEAM,
     ),
 )

@@ -176,7 +176,10 @@ def _describe_failure(facts: Facts, claim: _Claim) -> Cause:
         fix = _advise_other_fields(facts, claim, "ReadWriteOnce (enough for pods of one node)", "accessMode", "")
         return build_cause(RULES["provisioning-mode"], claim.ref, text, claim.signal, fix, "grace")
     text = f'The volume of the claim "{claim.ref.name}" cannot be created: {message}'
-    fix = Fix("Correct the claim or its StorageClass; the provisioner tries again.", who=PLATFORM_TEAM)
+    fix = Fix(
+        "The provisioner tries again. If it lasts, the platform team corrects the claim or its StorageClass.",
+        who=PLATFORM_TEAM,
+    )
     return build_cause(RULES["provisioning-failed"], claim.ref, text, claim.signal, fix, "waits")
 
 
@@ -214,7 +217,8 @@ def _advise_other_fields(facts: Facts, claim: _Claim, wanted: str, field: str, c
         return Fix(f"{text}; it cannot be changed, and has no data yet.")
     spec: Json = {key: claim.spec[key] for key in ("accessModes", "resources", "storageClassName") if key in claim.spec}
     spec |= {"storageClassName": chosen} if field == "storageClass" else {"accessModes": ["ReadWriteOnce"]}
-    return Fix(f"{text}:", (f"{build_manifest(name, namespace, spec)} | kubectl replace --force -f -",))
+    command = f"{build_manifest(name, namespace, spec)} | kubectl replace --force -f -"
+    return Fix(f"{text}; it has no data yet:", (command,))
 
 
 def build_manifest(name: str, namespace: str, spec: Json) -> str:

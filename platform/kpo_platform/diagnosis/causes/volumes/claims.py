@@ -78,7 +78,7 @@ _PLACES = (
         "volume-limit",
         r"exceed max volume count",
         "The nodes cannot attach more volumes, so there is no place for {volume}",
-        "The pod waits until other pods with volumes have ended. Otherwise add a node.",
+        "The pod waits until other pods with volumes have ended. If it lasts, the platform team adds a node.",
     ),
     _Place(
         "volume-space",
@@ -177,7 +177,8 @@ def _advise_other_claim(facts: Facts, lookup: Lookup, name: str) -> Fix:
 
 def _describe_loss(facts: Facts, name: str, volume: str, signal: Signal) -> Cause:
     claim = ObjectRef("PersistentVolumeClaim", name, facts.namespace)
-    text = f'The volume "{volume}" of the claim "{name}" no longer exists, and with it its data'
+    named = f'The volume "{volume}"' if volume else "The volume"
+    text = f'{named} of the claim "{name}" no longer exists, and with it its data'
     fix = Fix("Restore the PersistentVolume, or delete the claim and create it again, empty.", who=PLATFORM_TEAM)
     return build_cause(RULES["claim-lost"], claim, text, signal, fix, "grace")
 
@@ -249,7 +250,7 @@ def _find_places(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[Cause
         yield build_cause(RULES[place.name], about, f"{text[0].upper()}{text[1:]}", signal, fix, "waits")
     if not places and not _NODE_CONFLICT.search(signal.message) and _ABOUT_VOLUMES.search(signal.message):
         text = f"No node fits {volume}: {sanitize(signal.message, 300)}".rstrip(". ")
-        fix = Fix("Look at the claims of the pod and their events.", who=PLATFORM_TEAM)
+        fix = Fix("Look at the claims of the pod and their events (kubectl describe pvc).", who=PLATFORM_TEAM)
         yield build_cause(RULES["claim-unbound"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)
 
 

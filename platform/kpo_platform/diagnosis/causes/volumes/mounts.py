@@ -141,7 +141,7 @@ def find_mount_problems(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
 
 def _describe(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> Iterator[Cause]:
     volume = next((each for each in read_objects(facts.spec.get("volumes")) if each.get("name") == name), {})
-    place, message = f'volumes ("{name}")', signal.message
+    place, message = f'the volume "{name}" in volumes', signal.message
     if _CACHE.search(message) and is_young(facts, _CACHE_S):
         return
     if missing := find_missing_objects(message):
@@ -163,7 +163,7 @@ def _describe_kind(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> C
     kind, _ = find_kind(_KINDS, signal.message)
     if kind is None:
         text = f"The node cannot mount {volume}: {detail}"
-        fix = Fix("Check the volume; the node tries again.", who=PLATFORM_TEAM)
+        fix = Fix("The node tries again. If it lasts, the platform team checks the volume.", who=PLATFORM_TEAM)
         return build_cause(RULES["mount-unknown"], about, text, signal, fix, "waits", is_vague=True)
     text = kind.text.format(volume=volume)
     if kind.name == "volume-attached":
@@ -218,5 +218,8 @@ def _describe_summary(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[
         volumes = _SUMMARY.search(signal.message)
         which = f"volumes {', '.join(volumes[1].split())}" if volumes and volumes[1] else "volumes of the pod"
         text = f"The node has not mounted the {which} yet: {sanitize(signal.message, 300)}".rstrip(". ")
-        fix = Fix("Look at the events of the pod and of its claims; the node tries again.", who=PLATFORM_TEAM)
+        fix = Fix(
+            "The node tries again. If it lasts, the platform team looks at the events of the pod and of its claims.",
+            who=PLATFORM_TEAM,
+        )
         yield build_cause(RULES["mount-unknown"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)

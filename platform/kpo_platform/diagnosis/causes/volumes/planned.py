@@ -22,7 +22,9 @@ def check_volumes(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
     for volume in read_objects(facts.spec.get("volumes")):
         name = read_text(volume.get("name"))
         if name in mounted:
-            yield from check_references(facts, lookup, rules, volume, f"volumes[{name}]", f'volumes ("{name}")')
+            yield from check_references(
+                facts, lookup, rules, volume, f"volumes[{name}]", f'the volume "{name}" in volumes'
+            )
     for name, volume in list_claims(facts).items():
         if "ephemeral" not in volume:  # Kubernetes creates its claim
             signal = Signal("spec", "", f'volumes[{read_text(volume.get("name"))}] refers to the claim "{name}"')
