@@ -21,6 +21,14 @@ def pull(message: str, spec: dict[str, Any] | None = None, reason: str = "ErrIma
     return Facts(pod=build_pod(spec, containerStatuses=[wait_for(reason, message)]))
 
 
+def test_sentence_says_who_acts_if_it_is_not_the_author():
+    assert str(diagnose(pull("x509: certificate signed by unknown authority")).causes[0]) == (
+        "The node does not trust the certificate of registry registry.test (ErrImagePull). For the platform team: Give "
+        "the registry a certificate that the nodes trust, or add its authority to the nodes' container runtime. "
+        "[KPO-IMG112: docs/troubleshooting.md#kpo-img112]"
+    )
+
+
 @pytest.mark.parametrize(
     ("message", "code", "outlook", "text"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from kpo_platform.diagnosis.cause import LONGEST_SENTENCE
 from kpo_platform.diagnosis.diagnose import diagnose
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.need import Answer, Need
@@ -216,6 +218,13 @@ def test_missing_class_is_replaced_by_the_default_one():
     assert cause.finding.code == "KPO-VOL111"
     assert '"storageClassName": "slow"' in cause.finding.fix.commands[0]
     assert "(gold, slow)" in cause.finding.fix.text
+
+
+def test_long_message_does_not_cut_the_command_after_it():
+    (cause,) = diagnose(block('persistentvolumeclaim "raw" not found')).causes
+    long = replace(cause, finding=replace(cause.finding, cause="x" * 3000))
+    assert len(str(long)) <= LONGEST_SENTENCE
+    assert str(long).endswith(f"x…. {cause.finding.fix} {cause.finding.fix.commands[0]} {cause.reference}")
 
 
 def test_claim_without_dynamic_storage_needs_a_volume():

@@ -158,7 +158,7 @@ def test_steps_of_the_pod_are_in_the_log(log: Log):
     assert log.lines == [
         f"Pod a does not start yet: {NO_NODE}",
         "Pod a has a node and starts.",
-        "Pod a does not start yet: The image of the pod cannot be pulled: timeout [31m (ImagePullBackOff). Correct the "
+        "Pod a does not start yet: The image of the pod cannot be pulled: timeout [31m (ImagePullBackOff). Correct "
         "image, or ask the platform team about its registry. [KPO-IMG100: docs/troubleshooting.md#kpo-img100]",
         "Pod a has started.",
     ]

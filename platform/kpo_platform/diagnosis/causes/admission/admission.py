@@ -131,7 +131,7 @@ def describe_missing_account(facts: Facts, name: str, namespace: str, signal: Si
     """Describe a service account that does not exist."""
     text = f'The service account "{name}" does not exist in {namespace}'
     if facts.team is not None and name == facts.team.service_account.name:
-        fix = Fix("The chart creates it: install the chart again with helm upgrade.", who=PLATFORM_TEAM)
+        fix = Fix("The chart creates it: the platform team installs the chart again (helm upgrade).", who=PLATFORM_TEAM)
     else:
         command = f"kubectl -n {shlex.quote(namespace)} create serviceaccount {shlex.quote(name)}"
         fix = Fix("Correct or leave out service_account_name, or create the account:", (command,))
@@ -167,7 +167,7 @@ def _describe_namespace(facts: Facts, signal: Signal) -> Cause | None:
     name = match["name"] or match["other"]
     text = f'The namespace "{name}" does not exist'
     if facts.team is not None and name == facts.team.namespace:
-        fix = Fix("The chart creates it: install the chart again with helm upgrade.", who=PLATFORM_TEAM)
+        fix = Fix("The chart creates it: the platform team installs the chart again (helm upgrade).", who=PLATFORM_TEAM)
     else:
         text_of_fix = "Correct namespace; or the platform team corrects that of the Airflow connection, or creates it:"
         fix = Fix(text_of_fix, (f"kubectl create namespace {shlex.quote(name)}",), who=PLATFORM_TEAM)

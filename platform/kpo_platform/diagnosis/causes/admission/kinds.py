@@ -60,7 +60,7 @@ KINDS = (
         r"because it is being terminated|namespace (?P<name>\S+) is being terminated",
         "final",
         "The namespace {namespace} is being deleted, and takes no new pods",
-        "Wait until it is deleted, and create it again; or use another namespace.",
+        "Wait until it is deleted; then the platform team creates it again. Or use another namespace.",
         PLATFORM_TEAM,
         "Namespace",
     ),

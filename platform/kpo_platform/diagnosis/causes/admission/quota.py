@@ -155,7 +155,7 @@ def _describe_range(facts: Facts, signal: Signal) -> Cause | None:
     texts, changes = [text for text, _ in found], merge_patches(change for _, change in found)
     text = f"The resources of the pod are outside of the limits of {facts.namespace} (LimitRange): {'; '.join(texts)}"
     advice = [_tell_values(facts, name, change["resources"]) for name, change in changes.items()]
-    fix = " ".join([*advice, f"Or ask {PLATFORM_TEAM} to change the limits."])
+    fix = " ".join([*advice, f"{'Or ask' if advice else 'Ask'} {PLATFORM_TEAM} to change the limits."])
     patch = patch_containers(facts, changes) if changes else None
     return build_cause(RULES["limit-range"], facts.pod_ref, text, signal, Fix(fix, patch=patch))
 

@@ -235,12 +235,12 @@ _OTHERS: dict[str, tuple[str, str, Json | None]] = {
     ),
     "devices": (
         "The devices that the pod claims (resourceClaims) cannot be allocated on {count}",
-        "Wait until they are free, or correct the ResourceClaim and its device class.",
+        "Wait until they are free, or ask the platform team about the ResourceClaim and its device class.",
         None,
     ),
     "pod-group": (
         "The pod waits for other pods of its group, which must be scheduled together",
-        "Create the other pods of the group.",
+        "Create the other pods of the group, or ask the platform team about it.",
         None,
     ),
 }

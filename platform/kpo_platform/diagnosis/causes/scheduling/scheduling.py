@@ -207,7 +207,7 @@ def describe_gates(facts: Facts, signal: Signal) -> Cause:
     told = f" {join_names(names)}" if names else ""
     text = f"The pod is held back by scheduling gates{told}, which a controller must remove"
     fix = Fix(
-        "Check the controller that removes them; if the task sets them itself, leave out schedulingGates.",
+        "The platform team checks the controller that removes them; if the task sets them, leave out schedulingGates.",
         patch={"spec": {"schedulingGates": None}},
         who=PLATFORM_TEAM,
     )

@@ -84,7 +84,7 @@ _PLACES = (
         "volume-space",
         r"did not have enough free storage",
         "The storage of the nodes has no room for {volume}",
-        "Free space on the storage, or use a smaller claim.",
+        "Use a smaller claim, or ask the platform team for more space on the storage.",
     ),
     _Place(
         "volume-driver",
@@ -145,7 +145,9 @@ def describe_missing(facts: Facts, lookup: Lookup, name: str, signal: Signal) ->
     text = f'The volume claim "{name}" does not exist in {facts.namespace}'
     if is_of_team(facts, name):
         commands = (f"platformctl bootstrap --team {facts.team_name}",)
-        fix = Fix(f"It is a volume of the team {facts.team_name}. Create it:", commands, who=PLATFORM_TEAM)
+        fix = Fix(
+            f"It is a volume of the team {facts.team_name}; the platform team creates it:", commands, who=PLATFORM_TEAM
+        )
     else:
         fix = _advise_other_claim(facts, lookup, name)
     return build_cause(RULES["claim-missing"], claim, text, signal, fix, "grace")
@@ -192,7 +194,10 @@ def _describe_ephemeral(facts: Facts, name: str, signal: Signal) -> Iterator[Cau
     outlook: Outlook = "waits"
     if refused:
         text, outlook = f"{text}: {sanitize(refused.message, 300)}".rstrip(". "), "grace"
-    fix = Fix("Check volumeClaimTemplate in volumes, and the storage in the team's quota.", who=PLATFORM_TEAM)
+    fix = Fix(
+        "Correct volumeClaimTemplate in volumes, or ask the platform team for more storage in the quota.",
+        who=PLATFORM_TEAM,
+    )
     yield build_cause(RULES["claim-ephemeral"], facts.pod_ref, text, refused or signal, fix, outlook)
 
 

@@ -57,7 +57,7 @@ _KINDS = (
         r"Multi-Attach|exclusively attached|already used by (pod|\d)|ReadWriteOncePod access mode and is already",
         "waits",
         "{volume} is in use on another node or by another pod",
-        "Wait until it is free, run its pods on one node, or use a volume with the access mode ReadWriteMany.",
+        "Wait until it is free, run its pods on one node, or ask the platform team for a volume with ReadWriteMany.",
     ),
     MessageKind(
         "attach-limit",
