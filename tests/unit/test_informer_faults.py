@@ -140,7 +140,7 @@ def test_connection_that_is_not_made_is_an_outage_and_no_silence(
             scene.server.acts["WATCH"] = [answer_never, refusing(503)]
         watcher = await scene.watch("a")
         await scene.wait_until(lambda: scene.count("WATCH") > (2 if fault == "answer" else 0))
-        assert scene.informer.interrupted_s > 0.1
+        assert scene.informer.interrupted_s > 0.05  # its begin is measured when the attempt has failed
         scene.server.bookmark()
         lists = scene.count("LIST")
         await asyncio.sleep(0.3)
