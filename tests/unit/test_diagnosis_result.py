@@ -153,6 +153,16 @@ def test_file_beside_the_mounted_one_is_written_directly(line: str):
 
 
 @pytest.mark.parametrize(
+    ("command", "code"),
+    [("run > /tmp/r && mv /tmp/r /airflow/xcom/return.json", "KPO-RES107"), ("mv /tmp/r /data/r", "KPO-END111")],
+)
+def test_move_whose_error_names_only_its_source_is_known_by_the_command(command: str, code: str):
+    (base,) = MESSAGE["containers"]
+    spec = {"containers": [{**base, "command": ["sh", "-c", command]}]}
+    assert find_causes(write("mv: can't rename '/tmp/r': Permission denied", spec=spec))[0][0] == code
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         succeed("1"),

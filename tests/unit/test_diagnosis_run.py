@@ -179,6 +179,21 @@ def test_program_that_succeeds_again_and_again_needs_another_restart_policy():
     assert cause.finding.fix.patch == {"spec": {"restartPolicy": "Never"}}
 
 
+def test_program_is_started_again_before_the_kubelet_says_so():
+    ended = {**end_with(0, "Completed"), "lastState": end_with(0, "Completed")["state"]}
+    assert [cause[0] for cause in find_causes(build_facts(ended, spec={"restartPolicy": "Always"}))] == ["KPO-RUN105"]
+    assert find_causes(build_facts(ended, spec={"restartPolicy": "Never"})) == []
+    assert find_causes(build_facts(ended, spec={"restartPolicy": "OnFailure"})) == []
+
+
+def test_sidecar_that_has_failed_twice_fails_before_the_kubelet_says_so():
+    spec = {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}
+    once = end_with(2, name="proxy")
+    twice = {**once, "lastState": once["state"]}
+    found = [find_causes(build_facts(run(), spec=spec, initContainerStatuses=[each])) for each in (once, twice)]
+    assert [[cause[0] for cause in causes] for causes in found] == [[], ["KPO-RUN104"]]
+
+
 def set_ready(reason: str = "", status: str = "False") -> dict[str, Any]:
     return {"conditions": [{"type": "Ready", "status": status, "reason": reason}]}
 

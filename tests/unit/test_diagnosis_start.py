@@ -105,6 +105,22 @@ def test_refused_configuration_of_a_container_is_told(message: str, code: str, o
     assert summarize(wait(message)) == [(code, outlook)]
 
 
+def test_sub_path_that_cannot_be_used_is_named():
+    mounts = [{"name": "v", "mountPath": "/v", "subPath": "raw/day"}, {"name": "w", "mountPath": "/w"}]
+    message = 'failed to prepare subPath for volumeMount "v" of container "base"'
+    (cause,) = diagnose(wait(message, volumeMounts=mounts)).causes
+    assert cause.finding.cause.endswith(f'{message} (subPath "raw/day")')
+
+
+def test_working_directory_that_cannot_be_created_is_no_mount():
+    text = f"{INIT}mkdir /data/run.txt: not a directory: unknown"
+    (cause,) = diagnose(wait(text, "RunContainerError")).causes
+    assert cause.finding.code == "KPO-STA118"
+    assert cause.finding.cause == (
+        'The working directory /data/run.txt of the container "base" cannot be used: not a directory'
+    )
+
+
 def test_image_that_runs_as_root_gets_another_user():
     (cause,) = diagnose(wait("container has runAsNonRoot and image will run as root")).causes
     user = {"name": "base", "securityContext": {"runAsUser": 50000}}

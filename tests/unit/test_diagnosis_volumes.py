@@ -120,6 +120,11 @@ def test_volume_that_another_pod_uses_is_the_object_if_it_is_the_only_one():
     assert abouts == [ABOUT, f"Pod {NAMESPACE}/report"]
 
 
+def test_conflict_that_the_scheduler_solves_itself_is_not_told():
+    message = 'running PreBind plugin "VolumeBinding": Operation cannot be fulfilled on persistentvolumeclaims "raw"'
+    assert find_causes(block(message, "SchedulerError"), {CLAIM: build_claim("Bound")}) == []
+
+
 def test_unknown_text_about_volumes_is_told_as_it_is():
     ((code, _, _, text),) = find_causes(block('0/1 nodes are available: persistentvolume "pv-1" not found'))
     assert code == "KPO-VOL104"

@@ -128,7 +128,7 @@ class Player:
         task = {"team": team, "namespace": namespace, "name": name, "pod": pod, "arguments": fault.arguments}
         if isinstance(fault, Healthy):
             return self.scene.operators.run(engine, {**task, "startup_timeout_s": STARTUP_TIMEOUT_S})
-        task["startup_timeout_s"] = max(STARTUP_TIMEOUT_S, int(fault.settle_s) + 15)
+        task["startup_timeout_s"] = max(STARTUP_TIMEOUT_S, int(fault.settle_s) + 5)
         return self.scene.operators.run(engine, task, access=fault.access)
 
     def _heal(self, fault: Fault, outcome: Outcome) -> Healed:

@@ -175,7 +175,10 @@ def _describe(finding: Json | None) -> str:
 def _is_advised(fault: Fault, outcome: Outcome) -> bool:
     if is_refused_before(fault, outcome):
         return bool(re.search(fault.expected.advice, outcome.runs["team"].error, re.IGNORECASE))
-    return is_advised(fault.expected, choose_finding(outcome))
+    finding, run = choose_finding(outcome), outcome.runs.get("team")
+    if finding is None and run is not None and _CODE.search(line := choose_line(run)):
+        return bool(re.search(fault.expected.advice, line, re.IGNORECASE))  # of a result
+    return is_advised(fault.expected, finding)
 
 
 def _measure_cause(outcome: Outcome, expected: Expected) -> float | None:

@@ -44,6 +44,8 @@ _INDIRECT = re.compile(
     rf"{_FOLDER}.*(resource busy|cross-device|[Pp]ermission denied|EBUSY|EXDEV|EACCES)"
     rf"|(resource busy|cross-device|[Pp]ermission denied|EBUSY|EXDEV|EACCES).*{_FOLDER}"
 )
+_MOVES = re.compile(rf"\bmv\b[^;&|]*{RESULT_FILE}")
+_MOVE_ERROR = re.compile(r"\bmv: .*[Pp]ermission denied")
 _ERRORS: tuple[tuple[str, str, str, Fix], ...] = (
     (
         "result-size",
@@ -193,10 +195,18 @@ def _find_refused_writes(facts: Facts) -> Iterator[Cause]:
         patch = {"spec": {"containers": [{"name": program.name, **FIELDS}]}}
         fix = Fix("Set xcom=True (do_xcom_push=True for the stock operator).", patch=patch)
         yield _build(facts, "result-unexpected", text, fix, severity=_weigh(facts))
-    elif is_message and (line := find_line(_INDIRECT, lines)):
+    elif is_message and (line := find_line(_INDIRECT, lines) or _find_move(facts, lines)):
         text = f"The program cannot move a file to {RESULT_FILE} or create files beside it: {line}"
         fix = Fix(f"Write directly into {RESULT_FILE}, without a temporary file, mv or os.replace.")
         yield _build(facts, "result-directly", text, fix, severity=_weigh(facts))
+
+
+def _find_move(facts: Facts, lines: list[str]) -> str:
+    """Find the error of a move onto the file that names only the moved one: the command tells where it was to go."""
+    spec = facts.find_container(facts.program.name)
+    words = [word for key in ("command", "args") for word in spec.get(key) or () if isinstance(word, str)]
+    is_moved = any(_MOVES.search(word) for word in words)
+    return find_line(_MOVE_ERROR, lines) if is_moved else ""
 
 
 def _weigh(facts: Facts) -> Severity:

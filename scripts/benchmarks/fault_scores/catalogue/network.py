@@ -18,34 +18,35 @@ def unknown_host(draw: Draw) -> Fault:
     """The name of a Service that does not exist."""
     host = f"{draw.name()}.{draw.name()}.svc.cluster.local"
     expected = Expected(("KPO-NET101",), (host, r"not exist|bad address|resolve|unknown host|not known"), advice="name")
-    return Fault("host", expected, container={"command": ["wget", "-T", "5", f"http://{host}/"]})
+    return Fault("host", expected, container=_get(f"http://{host}/"), place=_FREE)
 
 
 def refused(draw: Draw) -> Fault:
     """A port on which nothing listens."""
     port = draw.randint(20000, 30000)
     expected = Expected(("KPO-NET104",), (r"refused", str(port)), advice="port|service")
-    return Fault("port", expected, container={"command": ["wget", "-T", "5", f"http://{NODE_IP}:{port}/"]}, place=_FREE)
+    return Fault("port", expected, container=_get(f"http://{NODE_IP}:{port}/"), place=_FREE)
 
 
 def no_route(draw: Draw) -> Fault:
     """An address to which the pod's network has no way."""
     address = f"203.0.113.{draw.randint(1, 254)}"
     expected = Expected(("KPO-NET105",), (address, r"route|unreachable|no way"), advice="address|route")
-    return Fault("route", expected, container={"command": ["wget", "-T", "5", f"http://{address}/"]}, place=_FREE)
+    return Fault("route", expected, container=_get(f"http://{address}/"), place=_FREE)
 
 
 def silent(_: Draw) -> Fault:
     """A server that does not answer, and that the team's policy allows."""
-    expected = Expected(("KPO-NET103",), (r"time[d ]?-?out|no answer|not answer",), advice="address|service|firewall")
-    return Fault("timeout", expected, container={"command": ["wget", "-T", "3", f"http://{DROPPED}/"]}, place=_FREE)
+    words = (r"time[d ]?-?out|no answer|not answer", NODE_IP)
+    expected = Expected(("KPO-NET103",), words, advice="address|service|firewall")
+    return Fault("timeout", expected, container=_get(f"http://{DROPPED}/"), place=_FREE)
 
 
 def denied(_: Draw) -> Fault:
     """A server that does not answer, and that the team's policy does not allow."""
-    words = (r"policy|egress",)
+    words = (r"policy|egress", NODE_IP)
     expected = Expected(("KPO-NET106",), words, "*", "egress", "*")
-    return Fault("policy", expected, container={"command": ["wget", "-T", "3", f"http://{DROPPED}/"]})
+    return Fault("policy", expected, container=_get(f"http://{DROPPED}/"))
 
 
 def untrusted(_: Draw) -> Fault:
@@ -70,6 +71,10 @@ def lost(_: Draw) -> Fault:
         f"import http.client as h; c=h.HTTPConnection('{CLOSING}', timeout=9); c.request('GET','/'); c.getresponse()"
     )
     return Fault("connection", expected, container=_python(program), place=_FREE)
+
+
+def _get(url: str) -> Json:
+    return _python(f"import requests; requests.get('{url}', timeout=3)")
 
 
 def _python(program: str) -> Json:

@@ -132,8 +132,15 @@ def uneven(draw: Draw) -> Fault:
 def missing_node(draw: Draw) -> Fault:
     """A node that does not exist."""
     node = draw.name()
-    expected = Expected(("KPO-SCH113",), (node, r"not exist|not found|deleted"), advice="nodeName", is_healable=True)
-    return Fault("node-name", expected, {"nodeName": node}, settle_s=20)
+    expected = Expected(
+        ("KPO-SCH113",),
+        (node, r"not exist|not found|deleted"),
+        f"Node {node}",
+        "nodeName",
+        is_healable=True,
+        silence_s=30,
+    )
+    return Fault("node-name", expected, {"nodeName": node}, settle_s=33)
 
 
 def gated(draw: Draw) -> Fault:

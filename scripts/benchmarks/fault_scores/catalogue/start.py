@@ -6,20 +6,23 @@ from functools import partial
 
 from benchmarks.fault_scores.catalogue.references import build_object, build_volume
 from benchmarks.fault_scores.draw import Draw
-from benchmarks.fault_scores.fault import Build, Expected, Fault, Json, Place
+from benchmarks.fault_scores.fault import Build, Engine, Expected, Fault, Json, Place
 from benchmarks.fault_scores.hosts import REGISTRY
 from benchmarks.fault_scores.images import EMPTY_IMAGE, LOGIN_SECRET, NAMED_USER_IMAGE, OTHER_FOLDER_IMAGE
 from local_cluster.node_images.base_images import BUSYBOX
 
 _BASELINE = Place({"podSecurity": "baseline"})
 _LOGIN: Json = {"imagePullSecrets": [{"name": LOGIN_SECRET}]}
+_WITHOUT_TEAM: tuple[Engine, ...] = ("diagnose", "stock")
+"""TeamPodOperator sets a user itself."""
+
 _ANY_USER: Json = {"securityContext": {"runAsUser": None}}
 
 
 def root_image(_: Draw) -> Fault:
     """An image that runs as root, in a pod that must not."""
     expected = Expected(("KPO-STA103",), (r"root",), advice="runAsUser", is_healable=True)
-    return Fault("user-root", expected, _ANY_USER, {"image": BUSYBOX}, _BASELINE)
+    return Fault("user-root", expected, _ANY_USER, {"image": BUSYBOX}, _BASELINE, engines=_WITHOUT_TEAM)
 
 
 def named_user(draw: Draw) -> Fault:
@@ -28,7 +31,7 @@ def named_user(draw: Draw) -> Fault:
     expected = Expected(
         ("KPO-STA104",), (r"user", r"non-numeric|number|by name|a name"), advice="runAsUser", is_healable=True
     )
-    return Fault("user-name", expected, {**_ANY_USER, **_LOGIN}, {"image": image}, _BASELINE)
+    return Fault("user-name", expected, {**_ANY_USER, **_LOGIN}, {"image": image}, _BASELINE, engines=_WITHOUT_TEAM)
 
 
 def missing_user(draw: Draw) -> Fault:
@@ -36,7 +39,7 @@ def missing_user(draw: Draw) -> Fault:
     image = f"{REGISTRY}/{NAMED_USER_IMAGE}:{draw.randint(1, 9)}"
     spec: Json = {"securityContext": {"runAsUser": None, "runAsNonRoot": None}, **_LOGIN}
     expected = Expected(("KPO-STA105",), (r"user",), advice="user|runAsUser")
-    return Fault("user-missing", expected, spec, {"image": image}, _BASELINE)
+    return Fault("user-missing", expected, spec, {"image": image}, _BASELINE, engines=_WITHOUT_TEAM)
 
 
 def sub_path(draw: Draw) -> Fault:
@@ -44,7 +47,7 @@ def sub_path(draw: Draw) -> Fault:
     path = f"../{draw.name()}"
     spec, container = build_volume("data", {"emptyDir": {}})
     container["volumeMounts"][0]["subPath"] = path
-    expected = Expected(("KPO-STA106", "KPO-ADM116"), (r"subPath", r"\.\."), advice="subPath")
+    expected = Expected(("KPO-STA106", "KPO-ADM116"), (r"subPath", r"\.\."), advice="subPath|volume_mounts")
     return Fault("sub-path", expected, spec, container, engines=("team", "stock"))
 
 
@@ -149,7 +152,7 @@ def working_folder(draw: Draw) -> Fault:
 def no_command(draw: Draw) -> Fault:
     """An image without a command, and a pod without one."""
     image = f"{REGISTRY}/{EMPTY_IMAGE}:{draw.randint(1, 9)}"
-    expected = Expected(("KPO-STA119",), (r"no command",), advice="cmds")
+    expected = Expected(("KPO-STA119",), (r"no command|neither .* has a command",), advice="cmds")
     return Fault("command-none", expected, _LOGIN, {"image": image, "command": None})
 
 
@@ -205,7 +208,9 @@ def waiting_sidecar(draw: Draw) -> Fault:
     name = draw.name()
     probe = {"tcpSocket": {"port": draw.randint(2000, 9000)}, "periodSeconds": 5, "failureThreshold": 100}
     sidecar = {"name": name, "restartPolicy": "Always", "command": ["sleep", "600"], "startupProbe": probe}
-    expected = Expected(("KPO-STA130",), (name, r"startup ?probe"), advice="startupProbe", is_healable=True)
+    expected = Expected(
+        ("KPO-STA130",), (name, r"startup ?probe"), advice="startupProbe", is_healable=True, silence_s=60
+    )
     return Fault("sidecar-probe", expected, {"initContainers": [sidecar]}, settle_s=75)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from benchmarks.fault_scores.catalogue.references import build_volume
 from benchmarks.fault_scores.draw import Draw
-from benchmarks.fault_scores.fault import PLATFORM_TEAM, Build, Expected, Fault, Json, Place
+from benchmarks.fault_scores.fault import PLATFORM_TEAM, Build, Engine, Expected, Fault, Json, Place
 from local_cluster.addresses import NODE
 
 _ABSENT = r"not exist|not found|missing"
 _PRIVILEGED = Place({"podSecurity": "baseline"}, is_own=False, level="privileged")
+_ONLY_TASK: tuple[Engine, ...] = ("team",)
+"""Pods that share a volume share the node's attempts to mount it, so only the first one would get events at once."""
+
 _WORD = "data"
 
 
@@ -138,7 +141,7 @@ def missing_disk(draw: Draw) -> Fault:
     words = (path, r"not exist|no such file")
     expected = Expected(("KPO-VOL123",), words, f"PersistentVolumeClaim {name}", "path|disk", PLATFORM_TEAM)
     volume, claim = build_bound(name, {"local": {"path": path}}, _at("kubernetes.io/hostname", NODE))
-    return Fault("volume-path", expected, *_mount(name), objects=(volume, claim))
+    return Fault("volume-path", expected, *_mount(name), objects=(volume, claim), engines=_ONLY_TASK)
 
 
 def missing_driver(draw: Draw) -> Fault:
@@ -153,7 +156,7 @@ def missing_driver(draw: Draw) -> Fault:
         "metadata": {"name": driver},
         "spec": {"attachRequired": False},
     }
-    return Fault("csi-driver", expected, *_mount(name), objects=(known, volume, claim), engines=("team", "stock"))
+    return Fault("csi-driver", expected, *_mount(name), objects=(known, volume, claim), engines=_ONLY_TASK)
 
 
 def missing_program(draw: Draw) -> Fault:

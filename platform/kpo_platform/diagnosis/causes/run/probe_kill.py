@@ -9,6 +9,7 @@ from datetime import timedelta
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.signals import Signal
 from kpo_platform.pod.disruption import find_termination
+from kpo_platform.pod.json_fields import read_text
 from kpo_platform.pod.state import ContainerState
 
 _KILL = re.compile(r"^(?:Killing|Init container|Container)\b.*?failed (liveness|startup) probe", re.IGNORECASE)
@@ -64,12 +65,24 @@ def find_kill(facts: Facts, ended: ContainerState) -> Kill | None:
 
 
 def find_recent_end(facts: Facts, container: ContainerState) -> ContainerState | None:
-    """Find the former end of a container that waits for its next start, or has started again within an hour."""
+    """Find the last end of a container that waits for its next start, or has started again within an hour."""
+    if container.is_terminated and will_restart(facts, container):
+        return container  # the kubelet says some seconds later that it waits
     former = facts.former_state.container(container.name)
     if not former.is_terminated or former.is_lost or container.is_terminated:
         return None
     is_recent = former.finished_at is not None and facts.now - former.finished_at < _RECENT
     return former if container.reason == CRASH_LOOP or (container.phase == "running" and is_recent) else None
+
+
+def will_restart(facts: Facts, container: ContainerState) -> bool:
+    """Tell whether the kubelet will start a container that has ended again."""
+    if facts.state.has_ended or facts.state.deletion_requested_at or container.is_lost:
+        return False
+    if container.kind == "sidecar":
+        return facts.program.phase == "running"
+    policy = read_text(facts.spec.get("restartPolicy"))
+    return policy == "Always" or (policy == "OnFailure" and container.exit_code != 0)
 
 
 def _is_about(signal: Signal, ended: ContainerState) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from kpo_platform.diagnosis.cause import Cause, build_cause
-from kpo_platform.diagnosis.causes.run.probe_kill import CRASH_LOOP, find_kill, find_recent_end
+from kpo_platform.diagnosis.causes.run.probe_kill import CRASH_LOOP, find_kill, find_recent_end, will_restart
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.signals import Signal
 from kpo_platform.finding import Fix, Rule
@@ -83,23 +83,30 @@ def find_failing_sidecars(facts: Facts) -> Iterator[Cause]:
     for container in facts.state.containers:
         if container.kind == "init" or container.name == program.name or container.is_lost:
             continue
-        ended = find_recent_end(facts, container) if container.reason == CRASH_LOOP else container
+        ended = find_recent_end(facts, container) if _is_repeating(facts, container) else container
         if ended is not None and _has_failed(facts, ended, container):
             yield _describe_failing(facts, ended, container)
+
+
+def _is_repeating(facts: Facts, container: ContainerState) -> bool:
+    """Tell whether a sidecar ends again and again: the kubelet says so some seconds after its end."""
+    has_failed = container.is_terminated and container.exit_code != 0 and will_restart(facts, container)
+    former = facts.former_state.container(container.name)
+    return container.reason == CRASH_LOOP or (has_failed and former.is_terminated and former.exit_code != 0)
 
 
 def _has_failed(facts: Facts, ended: ContainerState, container: ContainerState) -> bool:
     """Tell whether a sidecar has failed; what ends with the program was told to stop."""
     if find_kill(facts, ended) is not None:
         return False
-    if container.reason == CRASH_LOOP:
+    if _is_repeating(facts, container):
         return True
     was_stopped = ended.exit_code in _TOLD_TO_STOP and ended.reason != "OOMKilled" and facts.program.is_terminated
     return ended.kind == "main" and bool(ended.exit_code) and not was_stopped
 
 
 def _describe_failing(facts: Facts, ended: ContainerState, container: ContainerState) -> Cause:
-    is_restarting = container.reason == CRASH_LOOP
+    is_restarting = _is_repeating(facts, container)
     again, previous = (" again and again", " --previous") if is_restarting else ("", "")
     text = f'Sidecar "{ended.name}" has ended{again} ({ended.reason or "Error"}, exit code {ended.exit_code}); the '
     text += "program does not depend on it"

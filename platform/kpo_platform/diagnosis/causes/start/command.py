@@ -26,8 +26,12 @@ RULES: dict[str, Rule] = {
 }
 """The causes of this module by name."""
 
+MAKES_DIRECTORY = re.compile(r"container init: mkdir (\S+): (.*)")
+"""The runtime creates the working directory; what it says of a mount names the mount."""
+
 _DIRECTORY = re.compile(
-    r"chdir to (?:cwd )?\(?[\"'`\\]*([^\"'`\\)]+)[^:]*: *(.*)|(?:working directory|\bcwd\b)(?P<rest>.*)"
+    r"(?:chdir to (?:cwd )?\(?[\"'`\\]*|container init: mkdir )([^\"'`\\): ]+)[^:]*: *(.*)"
+    r"|(?:working directory|\bcwd\b)(?P<rest>.*)"
 )
 _NO_COMMAND = re.compile(r"no command specified", re.IGNORECASE)
 _TOO_LONG = re.compile(r"argument list too long", re.IGNORECASE)

@@ -23,7 +23,7 @@ from kpo_platform.diagnosis.fixes.sizes import build_fix
 from kpo_platform.diagnosis.signals import Signal
 from kpo_platform.finding import Fix, Rule
 from kpo_platform.pod.cluster_text import sanitize
-from kpo_platform.pod.json_fields import read_text
+from kpo_platform.pod.json_fields import read_objects, read_text
 from kpo_platform.pod.state import CANNOT_START
 
 RULES: dict[str, Rule] = {
@@ -56,6 +56,7 @@ _REASONS = frozenset(
 )
 _CRASH_LOOP = "CrashLoopBackOff"
 _KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)")
+_MOUNT = re.compile(r'volumeMount "([^"]+)"')
 _USER = 50000
 """A user that is not root; that of the platform's templates."""
 
@@ -205,7 +206,8 @@ def _describe(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[Cause]:
 
 
 def _describe_text(facts: Facts, signal: Signal) -> Cause | None:
-    if start_command.EXEC.search(signal.message) and (cause := start_command.describe_command(facts, signal)):
+    is_about_command = start_command.EXEC.search(signal.message) or start_command.MAKES_DIRECTORY.search(signal.message)
+    if is_about_command and (cause := start_command.describe_command(facts, signal)):
         return cause
     return _describe_kind(facts, signal) or start_command.describe_command(facts, signal)
 
@@ -217,6 +219,8 @@ def _describe_kind(facts: Facts, signal: Signal) -> Cause | None:
     named = match.groupdict().get("detail")
     image = read_text(facts.find_container(signal.container).get("image"))
     detail = f'"{sanitize(named, 100)}"' if named else _shorten(signal.message)
+    if kind.name == "start-sub-path":
+        detail += _name_sub_path(facts, signal)
     text = kind.text.format(name=signal.container, image=image, detail=detail).replace("  ", " ")
     fix = Fix(kind.fix, who=kind.who)
     if kind.name == "start-memory":
@@ -226,6 +230,15 @@ def _describe_kind(facts: Facts, signal: Signal) -> Cause | None:
     return build_cause(
         RULES[kind.name], facts.pod_ref, text, signal, fix, kind.outlook, is_vague=kind.name == "start-delay"
     )
+
+
+def _name_sub_path(facts: Facts, signal: Signal) -> str:
+    """Name the subPath of the mount that the kubelet names only by its volume."""
+    volume = match[1] if (match := _MOUNT.search(signal.message)) else ""
+    mounts = read_objects(facts.find_container(signal.container).get("volumeMounts"))
+    paths = [read_text(each.get("subPath") or each.get("subPathExpr")) for each in mounts if each.get("name") == volume]
+    named = next(filter(None, paths), "")
+    return f' (subPath "{sanitize(named, 200)}")' if named else ""
 
 
 def _describe_hook(facts: Facts, signal: Signal) -> Cause:

@@ -43,7 +43,8 @@ _UNBOUND = re.compile(
     r"provisioning failed for PVC|binding volumes:|failed to check (provisioning pvc|binding)"
 )
 _FREE_NODES = "Use another volume, or remove what keeps the pod from these nodes: node_selector, affinity or its size."
-_ABOUT_VOLUMES = re.compile(r"persistentvolume|VolumeBinding|VolumeZone|\bpvc?s?\b", re.IGNORECASE)
+# Without conflicts with another request ("cannot be fulfilled"), after which the scheduler tries again at once.
+_ABOUT_VOLUMES = re.compile(r"(?is)^(?!.*cannot be fulfilled).*(persistentvolume|VolumeBinding|VolumeZone|\bpvc?s?\b)")
 _SETTLED_S, _EPHEMERAL_S = 10, 30
 _SIMILAR = 0.8
 
@@ -231,8 +232,7 @@ def check_claim(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> Caus
 
 
 def _describe_unknown(facts: Facts, names: list[str], signal: Signal) -> Cause:
-    which = f"the volume claim {_quote_names(names)}" if names else "a volume claim of the pod"
-    text = f"There is no volume yet for {which}"
+    text = f"There is no volume yet for {f'the claim {_quote_names(names)}' if names else 'a claim of the pod'}"
     query = f"describe pvc {shlex.quote(names[0])}" if names else "get pvc"
     fix = Fix("Look at the claim and its events:", (f"kubectl -n {shlex.quote(facts.namespace)} {query}",))
     return build_cause(RULES["claim-unbound"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)
