@@ -40,6 +40,7 @@ DEVELOPER = {
     "get pods/log",
     "list events",
     "watch events",
+    "get persistentvolumeclaims",
     "list persistentvolumeclaims",
     "list resourcequotas",
 }

@@ -51,6 +51,7 @@ NAMESPACE_REQUESTS: dict[str, tuple[str, str, Any]] = {
         {"apiVersion": "v1", "kind": "Secret", **_DRY_RUN_OBJECT},
     ),
     "list configmaps": ("GET", f"{_NAMESPACE}/configmaps", None),
+    "get persistentvolumeclaims": ("GET", f"{_NAMESPACE}/persistentvolumeclaims/data", None),
     "list persistentvolumeclaims": ("GET", f"{_NAMESPACE}/persistentvolumeclaims", None),
     "list resourcequotas": ("GET", f"{_NAMESPACE}/resourcequotas", None),
     "create serviceaccounts/token": ("POST", f"{_NAMESPACE}/serviceaccounts/default/token{_DRY_RUN}", {"spec": {}}),
