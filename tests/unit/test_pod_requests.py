@@ -51,8 +51,9 @@ def test_former_client_is_closed_after_its_last_request():
     async def act(server: NamespaceServer, requests: PodRequests) -> None:
         held = [HeldAnswer(server), HeldAnswer(server)]
         server.acts["GET a"] = [*held]
-        reads = [asyncio.create_task(requests.read("a")) for _ in held]
-        for each in held:
+        reads = []
+        for each in held:  # one after the other: each has its own answer
+            reads.append(asyncio.create_task(requests.read("a")))
             await each.asked.wait()
         await requests.renew()
         assert await requests.read("a") is not None
