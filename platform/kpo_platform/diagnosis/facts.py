@@ -16,6 +16,9 @@ from kpo_platform.pod.json_fields import read_object, read_objects, read_text
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import ContainerState, PodState, parse_pod_state
 
+LOG_LINES = 50
+"""How many of the last lines of a program's log are enough for the diagnosis of its end."""
+
 
 @dataclass(frozen=True)
 class Looked:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 
 from kpo_platform.contract import Contract
 from kpo_platform.diagnosis.diagnose import Diagnosis
-from kpo_platform.diagnosis.facts import Facts
+from kpo_platform.diagnosis.facts import LOG_LINES, Facts
 from kpo_platform.diagnosis.need import KINDS, Answer, Need
 from kpo_platform.diagnosis.reading import diagnose_with
-from kpo_platform.doctor.pod_status import choose_container
+from kpo_platform.doctor.pod_status import choose_container, group_by_pod
 from kpo_platform.errors import ClusterError, NotFound, Unreachable
 from kpo_platform.kube import EVENT, POD, SECRET, Kube, Object, Resource
 from kpo_platform.kube.pages import list_in_pages, list_most
 from kpo_platform.kube.partial_reads import has_object, read_log
-from kpo_platform.pod.json_fields import read_object, read_text
 
 _GLOBAL_ROLE_PREFIX = "node-reader"
 """The name prefix of the role that may read nodes, and other objects without a namespace."""
 
-_LOG_LINES = 50
 _MOST_EVENTS = 10_000
 _MOST_LOGS = 20
 _MANY_LOGS = f"the log: of several pods only {_MOST_LOGS} logs are read; pass the name of the pod"
@@ -89,21 +86,18 @@ class PodReader:
     def _add_log(self, facts: Facts) -> Facts:
         """Add the end of the program's log; the node may be gone, or the log."""
         with _Unread(facts) as unread:
-            log = read_log(self._kube, facts.state.name, facts.namespace, facts.container, _LOG_LINES)
+            log = read_log(self._kube, facts.state.name, facts.namespace, facts.container, LOG_LINES)
             unread.facts = replace(facts, log_tail=tuple(log.splitlines()))
         return unread.facts
 
     def _list_events(self, namespace: str) -> tuple[dict[str, list[Object]], tuple[str, ...]]:
         """List the events of a namespace by the uid of their pod, and what of them could not be read."""
-        by_uid: dict[str, list[Object]] = defaultdict(list)
         try:
             fields = "involvedObject.kind=Pod"
             events, is_complete = list_most(self._kube, EVENT, namespace, _MOST_EVENTS, fields=fields)
         except ClusterError as error:
-            return by_uid, (error.evidence or str(error),)
-        for event in events:
-            by_uid[read_text(read_object(event.get("involvedObject")).get("uid"))].append(event)
-        return by_uid, () if is_complete else (f"all events of {namespace}: only {len(events)} are read",)
+            return {}, (error.evidence or str(error),)
+        return group_by_pod(events), () if is_complete else (f"all events of {namespace}: only {len(events)} are read",)
 
     def _read_answer(self, need: Need) -> Answer:
         try:

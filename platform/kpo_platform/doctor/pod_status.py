@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from kpo_platform.diagnosis.diagnose import diagnose
 from kpo_platform.diagnosis.facts import Facts
@@ -13,7 +14,15 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _BASE = "base"
 
 
-def list_problems(pods: Iterable[Object], events: Mapping[str, tuple[Object, ...]]) -> list[str]:
+def group_by_pod(events: Iterable[Object]) -> dict[str, list[Object]]:
+    """Group events by the uid of their pod."""
+    by_uid: dict[str, list[Object]] = defaultdict(list)
+    for event in events:
+        by_uid[read_text(read_object(event.get("involvedObject")).get("uid"))].append(event)
+    return by_uid
+
+
+def list_problems(pods: Iterable[Object], events: Mapping[str, Sequence[Object]]) -> list[str]:
     """List why pods are not ready, or have failed: cause, fix and code; what several pods have in common once.
 
     Args:
@@ -24,9 +33,9 @@ def list_problems(pods: Iterable[Object], events: Mapping[str, tuple[Object, ...
     return list({(cause.finding.code, cause.finding.cause): str(cause) for cause in causes}.values())
 
 
-def _collect_facts(pod: Object, events: Mapping[str, tuple[Object, ...]]) -> Facts:
+def _collect_facts(pod: Object, events: Mapping[str, Sequence[Object]]) -> Facts:
     uid = read_text(read_object(pod.get("metadata")).get("uid"))
-    return Facts(pod=pod, container=choose_container(pod), events=events.get(uid, ()))
+    return Facts(pod=pod, container=choose_container(pod), events=tuple(events.get(uid, ())))
 
 
 def choose_container(pod: Object) -> str:

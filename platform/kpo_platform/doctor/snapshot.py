@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kpo_platform.contract import Contract
+from kpo_platform.doctor.pod_status import group_by_pod
 from kpo_platform.doctor.secret_refs import SecretUse, collect_secret_uses
 from kpo_platform.errors import Forbidden, NotFound
 from kpo_platform.finding import ObjectRef
 from kpo_platform.kube import CRON_JOB, DEPLOYMENT, EVENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
 from kpo_platform.kube.pages import list_in_pages
-from kpo_platform.pod.json_fields import read_object, read_text
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class ReleaseSnapshot:
     workloads: tuple[Object, ...]
     jobs: tuple[Object, ...]
     pods: tuple[Object, ...]
-    events: Mapping[str, tuple[Object, ...]]
+    events: Mapping[str, Sequence[Object]]
     secret_uses: Mapping[str, SecretUse]
     secret_keys: Mapping[str, frozenset[str] | None]
     forbidden_secrets: frozenset[str]
@@ -66,15 +65,8 @@ def read_release(kube: Kube, contract: Contract) -> ReleaseSnapshot:
     workloads, jobs, cron_jobs = read(DEPLOYMENT, STATEFUL_SET), read(JOB), read(CRON_JOB)
     secret_uses = collect_secret_uses((*workloads, *jobs, *cron_jobs))
     secret_keys, forbidden = _read_secret_keys(kube, namespace, secret_uses)
-    pods, events = read(POD), _read_events(kube, namespace)
-    return ReleaseSnapshot(namespace, workloads, jobs, pods, events, secret_uses, secret_keys, forbidden)
-
-
-def _read_events(kube: Kube, namespace: str) -> dict[str, tuple[Object, ...]]:
-    by_uid: dict[str, list[Object]] = defaultdict(list)
-    for event in list_in_pages(kube, EVENT, namespace, fields="involvedObject.kind=Pod"):
-        by_uid[read_text(read_object(event.get("involvedObject")).get("uid"))].append(event)
-    return {uid: tuple(events) for uid, events in by_uid.items()}
+    events = group_by_pod(list_in_pages(kube, EVENT, namespace, fields="involvedObject.kind=Pod"))
+    return ReleaseSnapshot(namespace, workloads, jobs, read(POD), events, secret_uses, secret_keys, forbidden)
 
 
 def _read_secret_keys(

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, GetXCom, SetXCom, TaskStatesResult, XComResult
 
-Told = Callable[[GetTaskStates], Any]
+NodeReason = Callable[[GetTaskStates], Any]
 
 
 def build_instance(*, map_index: int = -1) -> SimpleNamespace:

@@ -32,7 +32,7 @@ async def watch_start_events(informer: PodInformer, namespace: str) -> None:
         began_at = time.monotonic()
         try:
             await _tell(waiting, informer.requests.list_warnings())
-        except Exception as error:  # without them, a cause is told later, or with less evidence
+        except Exception as error:  # without them, a cause is found later, or with less evidence
             log.debug("Cannot list the events in namespace %s: %s", namespace, describe_error(error))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.diagnosis.cause import Cause
+from kpo_platform.diagnosis.start_wait import describe_late
 from kpo_platform.pod.state import PodState
 
 
@@ -38,11 +39,8 @@ class StartLimits:
 
     def describe(self, name: str, causes: Sequence[Cause] = ()) -> str:
         """Describe that a limit was exceeded, and why the pod has not started."""
-        setting = "schedule_timeout_seconds, by default the team's policy.roomTimeout"
-        late = f"Pod {name} found no node within {self.schedule_s:g} s ({setting})."
-        if self._is_scheduled:
-            late = f"Pod {name} did not start within {self.startup_s:g} s (startup_timeout_seconds)."
-        return f"{causes[0]} {late}" if causes else f"{late} Kubernetes does not say why."
+        limit_s = self.startup_s if self._is_scheduled else self.schedule_s
+        return describe_late(name, f"{limit_s:g}", causes, is_scheduled=self._is_scheduled)
 
     def _read_clock(self) -> float:
         return time.monotonic() - self.informer.interrupted_s

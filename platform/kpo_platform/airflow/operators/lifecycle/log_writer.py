@@ -19,9 +19,8 @@ from kubernetes.client import models as k8s
 from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import build_exit_error
 from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
+from kpo_platform.diagnosis.facts import LOG_LINES
 from kpo_platform.pod.log_lines import LogLine
-
-_TAIL_LINES = 50
 
 
 @dataclass
@@ -60,7 +59,7 @@ class ContainerLogWriter:
         self._counter = FloodCounter()
         self._is_author_called = bool(callbacks or log_format.formatter)
         self.error: Exception | None = None
-        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.tail: deque[str] = deque(maxlen=LOG_LINES)
 
     def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
         """Pass each line to the author's code and write it, until `close`; yield how many are written so far.
@@ -77,7 +76,7 @@ class ContainerLogWriter:
 
     def _write(self, group: Sequence[LogLine]) -> bool:
         lines = [line for line in group if line.text]
-        self.tail.extend(line.text for line in lines[-_TAIL_LINES:])
+        self.tail.extend(line.text for line in lines[-LOG_LINES:])
         if self._is_closed or not lines:
             return not self._is_closed
         formatter = self._call_author(lines[0]) if self._is_author_called else None

@@ -24,6 +24,7 @@ from kpo_platform.diagnosis.diagnose import Diagnosis, diagnose
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.reading import diagnose_with
 from kpo_platform.diagnosis.signals import Rejection
+from kpo_platform.diagnosis.start_wait import find_final
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
@@ -51,15 +52,22 @@ def diagnose_start(operator: Any, api: PodApi, pod: ObservedPod, events: Iterabl
 
 def find_final_cause(operator: Any, pod: ObservedPod) -> Cause | None:
     """Find from the state alone why a pod that has not started never will; None if it may start."""
-    causes = diagnose(Facts(pod=pod.manifest, container=operator.base_container_name)).causes
-    return next((cause for cause in causes if cause.outlook == "final"), None)
+    return find_final(diagnose(Facts(pod=pod.manifest, container=operator.base_container_name)).causes)
 
 
 def write_events(operator: Any, api: PodApi, pod: ObservedPod) -> None:
     """Write the events of a pod that has failed into the task's log, if the task wants that."""
     if operator.log_events_on_failure and not pod.is_gone:
-        log = PodEventLog(api, operator.log)
-        log.write_after_failure(pod.state, log.read(pod.state))
+        _read_events(operator, api, pod)
+
+
+def _read_events(operator: Any, api: PodApi, pod: ObservedPod) -> list[Json]:
+    """Read the events of a pod that exists, and write them into the task's log if the task wants that."""
+    log = PodEventLog(api, operator.log)
+    events = log.read(pod.state)
+    if operator.log_events_on_failure:
+        log.write_after_failure(pod.state, events)
+    return events
 
 
 def diagnose_failure(operator: Any, api: PodApi, pod: ObservedPod, outcome: Outcome, logs: PodLogs) -> Diagnosis:
@@ -72,12 +80,7 @@ def diagnose_failure(operator: Any, api: PodApi, pod: ObservedPod, outcome: Outc
     if outcome.kind in (OutcomeKind.SUCCEEDED, OutcomeKind.SKIPPED) or not is_shown:
         write_events(operator, api, pod)
         return Diagnosis()
-    events = pod.events
-    if not pod.is_gone:
-        log = PodEventLog(api, operator.log)
-        events = log.read(pod.state)
-        if operator.log_events_on_failure:
-            log.write_after_failure(pod.state, events)
+    events = pod.events if pod.is_gone else _read_events(operator, api, pod)
     reader, container = TaskReader(api), operator.base_container_name
     tail = logs.list_last_lines(container)  # empty if an earlier process has written them
     if not tail and not pod.is_gone and pod.state.container(container).exit_code:

@@ -14,7 +14,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import diagnose_star
 from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.diagnosis.diagnose import Diagnosis
 from kpo_platform.diagnosis.signals import Signal, list_signals
-from kpo_platform.diagnosis.start_wait import StartWait
+from kpo_platform.diagnosis.start_wait import StartWait, describe_late
 
 _EVENTS_S, _LONGEST_EVENTS_S = 2.0, 10.0
 """The events of a pod are read when it has not started in so many seconds; most start sooner."""
@@ -110,17 +110,14 @@ class _StartLimits:
             self._is_scheduled, self._since = True, self.read_clock()
         operator = self._operator
         limit_s = whole_s = operator.startup_timeout_seconds
-        missing, setting = "did not start", "startup_timeout_seconds"
         if not self._is_scheduled:
             limit_s = operator.schedule_timeout_seconds
             whole_s = operator.whole_schedule_timeout or limit_s
-            missing = "found no node"
-            setting = "schedule_timeout_seconds, by default the team's policy.roomTimeout"
         remaining_s: float = limit_s - (self.read_clock() - self._since)
         if remaining_s > 0:
             return remaining_s
-        late = f"Pod {pod.state.name} {missing} within {whole_s} s ({setting})."
-        raise PodLaunchTimeoutException(f"{causes[0]} {late}" if causes else f"{late} Kubernetes does not say why.")
+        late = describe_late(pod.state.name, str(whole_s), causes, is_scheduled=self._is_scheduled)
+        raise PodLaunchTimeoutException(late)
 
     def read_clock(self) -> float:
         """Return the seconds of a clock that stands still in an outage of the API server, in which no pod can start."""

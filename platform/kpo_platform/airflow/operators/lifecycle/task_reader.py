@@ -9,6 +9,7 @@ from kubernetes.client import ApiClient, ApiException
 from kpo_platform.airflow.api_errors import describe_error, is_missing
 from kpo_platform.airflow.operators.lifecycle.api_request import open_answer
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.diagnosis.facts import LOG_LINES
 from kpo_platform.diagnosis.need import Answer, Need
 from kpo_platform.pod.state import PodState
 
@@ -18,7 +19,7 @@ _LONGEST_S = 2.0
 _UNREAD = frozenset({"Secret"})
 """Kinds that Airflow has no right to read: a request would only be refused."""
 
-_LAST_LINES = {"tailLines": "50", "limitBytes": "65536"}
+_LAST_LINES = {"tailLines": str(LOG_LINES), "limitBytes": "65536"}
 
 
 class TaskReader:

@@ -25,7 +25,7 @@ _DEFAULT_ACCOUNT = "default"
 
 
 def check_admission(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
-    """Find what a dry run would have told, if none was possible."""
+    """Find what a dry run would have found, if none was possible."""
     if facts.rejection is None and not facts.is_admitted:
         yield from _check_account(facts, lookup)
         yield from _check_classes(facts, lookup)
@@ -64,9 +64,9 @@ def _check_quotas(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
             if amount and parse_quantity_or_zero(used.get(each)) + amount > parse_quantity_or_zero(hard[each])
         }
         if full:
-            told = "; ".join(f"{each}: {used.get(each, '0')} of {hard[each]} used" for each in full)
+            amounts = "; ".join(f"{each}: {used.get(each, '0')} of {hard[each]} used" for each in full)
             name = read_text(read_object(quota.get("metadata")).get("name"))
-            yield describe_exceeded(facts, Signal("spec", "", told), name, full, used, hard)
+            yield describe_exceeded(facts, Signal("spec", "", amounts), name, full, used, hard)
 
 
 def _get_request(facts: Facts, resource: str) -> Decimal:

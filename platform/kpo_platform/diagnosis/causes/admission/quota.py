@@ -76,16 +76,16 @@ def describe_exceeded(
     about = ObjectRef("ResourceQuota", name, facts.namespace)
     too_large = {each: limited[each] for each in requested if _is_more(requested[each], limited.get(each))}
     if too_large:
-        told = "; ".join(f"{each} {requested[each]}, and the whole quota is {limited[each]}" for each in too_large)
-        text = f'The pod can never fit into the quota "{name}" of {facts.namespace}: it needs {told}'
+        amounts = "; ".join(f"{each} {requested[each]}, and the whole quota is {limited[each]}" for each in too_large)
+        text = f'The pod can never fit into the quota "{name}" of {facts.namespace}: it needs {amounts}'
         less = _suggest_less(facts, {each: parse_quantity_or_zero(value) for each, value in too_large.items()})
         advice = f"{less.text or 'Request less.'} Or ask {PLATFORM_TEAM} for a larger quota."
         return build_cause(RULES["quota-size"], about, text, signal, Fix(advice, patch=less.patch))
-    told = "; ".join(
+    amounts = "; ".join(
         f"{each} {used.get(each, '?')} of {limited.get(each, '?')} used, and the pod needs {value} more"
         for each, value in requested.items()
     )
-    text = f'The quota "{name}" of {facts.namespace} has no room for the pod: {told}'
+    text = f'The quota "{name}" of {facts.namespace} has no room for the pod: {amounts}'
     free = {
         each: parse_quantity_or_zero(limited.get(each)) - parse_quantity_or_zero(used.get(each)) for each in requested
     }
@@ -113,8 +113,8 @@ def _describe_unset(facts: Facts, signal: Signal, name: str, listed: str) -> Cau
         names = [each.strip() for each in containers.split(",") if each.strip()]
         for resource in resources.split(","):
             missing[resource.strip()] = names or [read_text(each.get("name")) for each in facts.list_containers()]
-    told = "; ".join(f"{resource} (container {', '.join(names)})" for resource, names in missing.items())
-    text = f'The quota "{name}" of {facts.namespace} requires values that the pod does not set: {told}'
+    values = "; ".join(f"{resource} (container {', '.join(names)})" for resource, names in missing.items())
+    text = f'The quota "{name}" of {facts.namespace} requires values that the pod does not set: {values}'
     changes: dict[str, Json] = {}
     for resource, names in missing.items():
         for container in names:

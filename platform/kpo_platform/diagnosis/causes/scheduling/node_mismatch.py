@@ -44,8 +44,8 @@ class Reasons:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told about a reason: the name of its rule, how far the nearest node is, the sentence, and the fix."""
+class NodeReason:
+    """What is said about a reason: the name of its rule, how far the nearest node is, the sentence, and the fix."""
 
     rule: str
     distance: int
@@ -53,7 +53,7 @@ class Told:
     fix: Fix
 
 
-def describe_nodes(facts: Facts, reasons: Reasons) -> Iterator[Told]:
+def describe_nodes(facts: Facts, reasons: Reasons) -> Iterator[NodeReason]:
     """Describe the reasons except those of `describe_room`."""
     for kind in reasons.counts:
         if kind == "taints":
@@ -63,11 +63,11 @@ def describe_nodes(facts: Facts, reasons: Reasons) -> Iterator[Told]:
         elif kind == "node-selector":
             yield from _describe_selector(facts, reasons)
         elif kind == "host-ports":
-            yield Told(kind, 0, *_describe_ports(facts, reasons.tell_count(kind)))
+            yield NodeReason(kind, 0, *_describe_ports(facts, reasons.tell_count(kind)))
         elif kind in _OTHERS:
             text, fix, patch = _OTHERS[kind]
             fix_of_kind = Fix(fix, patch=patch, who="" if patch else PLATFORM_TEAM)
-            yield Told(kind, 0, text.format(count=reasons.tell_count(kind)), fix_of_kind)
+            yield NodeReason(kind, 0, text.format(count=reasons.tell_count(kind)), fix_of_kind)
 
 
 def is_complete(facts: Facts) -> bool:
@@ -80,7 +80,7 @@ def join_names(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
-def _describe_taints(facts: Facts, reasons: Reasons) -> Iterator[Told]:
+def _describe_taints(facts: Facts, reasons: Reasons) -> Iterator[NodeReason]:
     """Tell taints that keep tasks away from those that the cluster sets on nodes that do not work."""
     nodes = [node for node in reasons.nodes or () if node.taints]
     if reasons.nodes is None:
@@ -93,11 +93,11 @@ def _describe_taints(facts: Facts, reasons: Reasons) -> Iterator[Told]:
         told = ", ".join(f"{each} ({join_names([n.name for n in of_tasks if each in n.taints])})" for each in taints)
         text = f"{len(of_tasks)} of {len(reasons.nodes)} nodes have taints that the pod does not tolerate: {told}"
         needed = [taint for taint in nearest.taints if not taint.is_of_state]
-        yield Told("taints", nearest.distance, text, _build_toleration(facts, needed))
+        yield NodeReason("taints", nearest.distance, text, _build_toleration(facts, needed))
     yield from _describe_broken([node for node in nodes if node not in of_tasks])
 
 
-def _describe_broken(nodes: list[Node]) -> Iterator[Told]:
+def _describe_broken(nodes: list[Node]) -> Iterator[NodeReason]:
     if not nodes:
         return
     keys = dict.fromkeys(taint.key for node in nodes for taint in node.taints)
@@ -105,10 +105,10 @@ def _describe_broken(nodes: list[Node]) -> Iterator[Told]:
         f"{join_names([node.name for node in nodes])} cannot take pods because of the node's state: {', '.join(keys)}"
     )
     fix = Fix("Look at the node:", (f"kubectl describe node {shlex.quote(nodes[0].name)}",), who=PLATFORM_TEAM)
-    yield Told("nodes-not-ready", min(node.distance for node in nodes), f"Node {text}", fix)
+    yield NodeReason("nodes-not-ready", min(node.distance for node in nodes), f"Node {text}", fix)
 
 
-def _describe_named_taints(facts: Facts, reasons: Reasons) -> Iterator[Told]:
+def _describe_named_taints(facts: Facts, reasons: Reasons) -> Iterator[NodeReason]:
     """Tell the taints that the message names, as before Kubernetes 1.35."""
     named = [detail.partition(":") for detail in reasons.details["taints"] if detail]
     taints = list(dict.fromkeys(Taint(key.strip(), value.strip()) for key, _, value in named))
@@ -117,18 +117,20 @@ def _describe_named_taints(facts: Facts, reasons: Reasons) -> Iterator[Told]:
     needed = [taint for taint in taints if not taint.is_of_state]
     if broken:
         fix = Fix("Look at the nodes:", ("kubectl describe nodes",), who=PLATFORM_TEAM)
-        yield Told("nodes-not-ready", 1, f"Nodes cannot take pods because of their state: {', '.join(broken)}", fix)
+        yield NodeReason(
+            "nodes-not-ready", 1, f"Nodes cannot take pods because of their state: {', '.join(broken)}", fix
+        )
     if needed:
         told = ", ".join(map(str, needed))
         is_control_plane = all(taint.key in CONTROL_PLANE for taint in needed)
         text = f"{count} have taints that the pod does not tolerate: {told}"
-        yield Told(
+        yield NodeReason(
             "taints", CONTROL_PLANE_DISTANCE if is_control_plane else 1, text, _build_toleration(facts, needed[:1])
         )
     if not taints:
         command = "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints"
         fix = Fix("Ask the platform team which entry in tolerations the pod needs:", (command,))
-        yield Told(
+        yield NodeReason(
             "taints", 1, f"{count} have a taint that the pod does not tolerate; Kubernetes does not name it", fix
         )
 
@@ -140,7 +142,7 @@ def _build_toleration(facts: Facts, taints: list[Taint]) -> Fix:
     return Fix(text, patch={"spec": {"tolerations": [*present, *added]}} if is_complete(facts) else None)
 
 
-def _describe_cordoned(reasons: Reasons) -> Iterator[Told]:
+def _describe_cordoned(reasons: Reasons) -> Iterator[NodeReason]:
     nodes = [node for node in reasons.nodes or () if node.is_cordoned]
     names = [node.name for node in nodes]
     if reasons.nodes is not None and not nodes:
@@ -156,17 +158,17 @@ def _describe_cordoned(reasons: Reasons) -> Iterator[Told]:
         )
     fix = Fix(advice, commands, who=PLATFORM_TEAM)
     distance = min((node.distance for node in nodes), default=1)
-    yield Told("cordoned", distance, text, fix)
+    yield NodeReason("cordoned", distance, text, fix)
 
 
-def _describe_selector(facts: Facts, reasons: Reasons) -> Iterator[Told]:
+def _describe_selector(facts: Facts, reasons: Reasons) -> Iterator[NodeReason]:
     """Tell which required label no node has."""
     terms, nodes = list_terms(facts.spec), reasons.nodes
     listed = " or ".join(" and ".join(map(str, term)) for term in terms)
     required = f", which requires {listed}" if listed else ""
     if nodes is None:
         text = f"{reasons.tell_count('node-selector')} do not match the node selector or affinity of the pod{required}"
-        yield Told("node-selector", 2, text, Fix("Correct node_selector or affinity."))
+        yield NodeReason("node-selector", 2, text, Fix("Correct node_selector or affinity."))
         return
     others = [node for node in nodes if not node.is_selected]
     unmet = [each for each in (terms[0] if len(terms) == 1 else ()) if not any(each.is_met(node) for node in nodes)]
@@ -175,11 +177,11 @@ def _describe_selector(facts: Facts, reasons: Reasons) -> Iterator[Told]:
     distance = min(node.distance for node in others)
     if not unmet or len(others) < len(nodes):
         text = f"{len(others)} of {len(nodes)} nodes do not match the node selector or affinity of the pod{required}"
-        yield Told("node-selector", distance, text, Fix("Correct node_selector or affinity."))
+        yield NodeReason("node-selector", distance, text, Fix("Correct node_selector or affinity."))
         return
     told = " and ".join(map(str, unmet))
     text = f"No node has the label that the pod requires: {told}"
-    yield Told("node-selector", distance, text, _fix_selector(unmet, nodes))
+    yield NodeReason("node-selector", distance, text, _fix_selector(unmet, nodes))
 
 
 def _fix_selector(unmet: list[Requirement], nodes: list[Node]) -> Fix:

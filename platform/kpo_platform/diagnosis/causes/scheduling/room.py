@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from kpo_platform.diagnosis.cause import PLATFORM_TEAM
-from kpo_platform.diagnosis.causes.scheduling.node_mismatch import Reasons, Told, join_names
+from kpo_platform.diagnosis.causes.scheduling.node_mismatch import NodeReason, Reasons, join_names
 from kpo_platform.diagnosis.causes.scheduling.nodes import Node
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.fixes.amounts import KINDS, compute_amounts, format_amount, patch_containers, suggest_less
@@ -20,7 +20,7 @@ _MANY_PODS = "Too many pods"
 _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
-def describe_room(facts: Facts, reasons: Reasons) -> Iterator[Told]:
+def describe_room(facts: Facts, reasons: Reasons) -> Iterator[NodeReason]:
     """Describe the resources that are insufficient: larger than every node, on no node, or not free now."""
     named = list(dict.fromkeys(reasons.details.get("room", ())))
     known = reasons.nodes or []
@@ -30,18 +30,18 @@ def describe_room(facts: Facts, reasons: Reasons) -> Iterator[Told]:
     large = [each for each in named if known and each not in lacking and all(each in node.too_small for node in usable)]
     distance = min((node.distance for node in usable), default=0)
     if large:
-        yield Told("too-large", distance, *_describe_large(facts, large, usable))
+        yield NodeReason("too-large", distance, *_describe_large(facts, large, usable))
     if lacking:
-        yield Told("no-resource", distance, *_describe_lacking(facts, lacking))
+        yield NodeReason("no-resource", distance, *_describe_lacking(facts, lacking))
     free = [each for each in named if each not in (*large, *lacking, _MANY_PODS)]
     if free:
         # Without the nodes it is not known whether one has such a resource at all.
         is_other = reasons.nodes is None and _ORDINARY.isdisjoint(free)
         nearest = distance + 1 if large or lacking else int(is_other)  # no room helps a pod that fits nowhere
-        yield Told("no-room", nearest, *_describe_full(facts, free))
+        yield NodeReason("no-room", nearest, *_describe_full(facts, free))
     if _MANY_PODS in named:
         fix = Fix(f"Wait until other pods have ended, or ask {PLATFORM_TEAM} for more nodes.")
-        yield Told("pod-number", 0, "The nodes already run as many pods as they can", fix)
+        yield NodeReason("pod-number", 0, "The nodes already run as many pods as they can", fix)
 
 
 def _describe_large(facts: Facts, resources: list[str], nodes: list[Node]) -> tuple[str, Fix]:
